@@ -1,0 +1,126 @@
+"""The two seams of the media path: what a face engine and a voice engine are.
+
+Both run inside an inference lane (`mirage_rtc.inference`), one process each, called from one thread. The pipelines
+know these Protocols and nothing of the networks behind them.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Frame = NDArray[np.uint8]
+"""A picture: (height, width, 3), uint8, BGR, C-contiguous."""
+
+Samples = NDArray[np.float32]
+"""Mono audio: (n,), float32, in [-1, 1]."""
+
+
+class PortraitError(ValueError):
+    """A source portrait cannot be used; `code` is a wire code such as `portrait_no_face`."""
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+        self.sentence = sentence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentitySource:
+    """What a face engine makes an identity of: the name of a built-in mask, or a portrait."""
+
+    kind: Literal["mask", "portrait"]
+    name: str
+    portrait: Frame | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaceBox:
+    """One face in the input frame, in pixels of that frame; `swapped` is False for a blurred face."""
+
+    x_px: float
+    y_px: float
+    width_px: float
+    height_px: float
+    score: float
+    swapped: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swap:
+    """One processed frame. Every face found in it is swapped or blurred; `swapped` may be 0."""
+
+    frame: Frame
+    faces: tuple[FaceBox, ...] = ()
+    stage_ms: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def swapped(self) -> int:
+        """How many faces wear the identity."""
+        return sum(face.swapped for face in self.faces)
+
+
+class FaceWearer(Protocol):
+    """The face state of one call: its tracks, filters and the identity it wears."""
+
+    def wear(self, identity: Any) -> None:
+        """Wear a prepared identity from the next frame on; tracks and colour state start afresh."""
+
+    def swap(self, frame: Frame, time_s: float) -> Swap:
+        """Swap one frame captured at `time_s` (monotonic seconds). May overwrite `frame`."""
+
+
+class FaceEngine(Protocol):
+    """A way to put another face on a person."""
+
+    name: str
+
+    def prepare(self, source: IdentitySource) -> Any:
+        """Make an identity once; raises `PortraitError` for a portrait without exactly one usable face."""
+
+    def open(self, *, max_faces: int) -> FaceWearer:
+        """State for one call. Until it wears an identity every face is blurred."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoiceProfile:
+    """What "like this clip" keeps of a reference voice. Opaque to all but the engine that measured it."""
+
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoiceSettings:
+    """How a voice is to sound. `pitch_semitones` is added to the preset's shift, `formant_ratio` multiplies its warp."""
+
+    preset: str = "disguise"
+    pitch_semitones: float = 0.0
+    formant_ratio: float = 1.0
+    breath: float = 0.0
+    reference: VoiceProfile | None = None
+
+
+class VoiceStream(Protocol):
+    """The voice state of one call."""
+
+    delay_ms: float
+    """Constant content delay in ms: output sample n sounds what input sample n - delay said (the hop itself excluded)."""
+
+    def set_voice(self, settings: VoiceSettings) -> None:
+        """Sound like `settings` from the next hop on, without a click."""
+
+    def convert(self, hop: Samples) -> Samples:
+        """Convert one hop; returns exactly as many samples."""
+
+
+class VoiceEngine(Protocol):
+    """A way to make a voice sound like another."""
+
+    name: str
+
+    def open(self, *, sample_rate_hz: int, hop_ms: int, settings: VoiceSettings) -> VoiceStream:
+        """State for one call at `sample_rate_hz` (48000 on the WebRTC path, 16000 on the chunk path)."""
+
+    def measure(self, clip: Samples, sample_rate_hz: int) -> VoiceProfile:
+        """Measure a reference clip of 3 to 30 s; raises ValueError with a sentence when it holds no usable speech."""
