@@ -1,0 +1,165 @@
+"""How a speaker's frames become another voice: pitch map, vocal-tract warp, envelope shift, breath, whisper.
+
+Called by `models.world_voice_engine` between analysis and synthesis. Every change of voice glides over some 50 ms of
+frames, and since pulses are placed one by one no click can arise. The direction of an adaptive preset and the map
+towards a reference follow the speaker as measured so far.
+"""
+
+from dataclasses import dataclass
+from math import log
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models import voice_match
+from models.engines import VoiceSettings
+from models.voice_match import RunningStatistics, VoiceStatistics
+from models.voice_presets import check, effective, preset, too_close
+from models.world_analysis import BINS, Frames
+
+_SEMITONE = log(2.0) / 12
+_GLIDE = 0.2  # of the way, each 5 ms frame
+_LOW_VOICE_HZ = 165.0
+_HYSTERESIS = 1.12
+_REFRESH_FRAMES = 200
+_LEAST_EVIDENCE_FRAMES = 100  # before that an assumed spread and no envelope shift
+_ASSUMED_SD = 0.18
+_FALLBACK_SEMITONES, _FALLBACK_FORMANT = 4.0, 1.1
+_F0_RANGE_HZ = (55.0, 880.0)
+_BREATH_TILT = np.linspace(0.35, 1.0, BINS)
+_WHISPER_TILT = np.minimum(1.0, (np.arange(BINS) + 1) / 43.0)  # below 1 kHz a whisper lacks the voice's boom
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shape:
+    """Log pitch out = slope * log pitch in + offset; the rest per frame as well."""
+
+    scalars: Array
+    """(5,): slope, offset, log formant ratio, breath, whisper."""
+    envelope: Array
+    """(BINS,) log power to add."""
+
+
+class VoiceShaper:
+    """The voice worn by one stream."""
+
+    def __init__(self, settings: VoiceSettings) -> None:
+        self._speaker = RunningStatistics()
+        self._up: bool | None = None
+        self._reference: VoiceStatistics | None = None
+        self._shape: _Shape | None = None
+        self._wear(settings)
+
+    def set_voice(self, settings: VoiceSettings) -> None:
+        """Glide to `settings` from the next frame on; ValueError with a sentence as in `voice_presets.check`."""
+        self._wear(settings)
+
+    def _wear(self, settings: VoiceSettings) -> None:
+        check(settings)
+        self._reference = voice_match.statistics_of(settings.reference) if settings.reference else None
+        self._settings = settings
+        self._planned_at = -_REFRESH_FRAMES
+        self._target: _Shape | None = None
+
+    def apply(self, frames: Frames) -> Frames:
+        """The frames of the other voice, as many as came in, as loud as they were."""
+        silent_so_far = self._speaker.voiced == 0
+        self._speaker.update(frames)
+        target = self._plan()
+        if self._shape is None or silent_so_far:
+            self._shape = target
+        scalars, envelope = self._glide(target, len(frames.f0_hz))
+        return _shaped(frames, scalars, envelope)
+
+    def _glide(self, target: _Shape, count: int) -> tuple[Array, Array]:
+        """(n, 5) scalars and (n, BINS) envelopes on their exponential way to the target."""
+        assert self._shape is not None
+        left = (1 - _GLIDE) ** np.arange(1, count + 1)[:, None]
+        scalars = target.scalars + (self._shape.scalars - target.scalars) * left
+        envelope = target.envelope + (self._shape.envelope - target.envelope) * left
+        self._shape = _Shape(scalars=scalars[-1], envelope=envelope[-1])
+        return scalars, envelope
+
+    def _plan(self) -> _Shape:
+        """The shape to glide to: anew when the direction turns, and towards a reference every second of voice."""
+        turned = self._turn()
+        aged = self._reference is not None and self._speaker.voiced - self._planned_at >= _REFRESH_FRAMES
+        if self._target is None or turned or aged:
+            self._planned_at = self._speaker.voiced
+            self._target = self._towards_preset() if self._reference is None else self._towards(self._reference)
+        return self._target
+
+    def _turn(self) -> bool:
+        """Choose up for deep voices and down for high ones; True when the choice changed."""
+        pitch_hz = self._speaker.median_f0_hz()
+        if pitch_hz is None:
+            return False
+        border = _LOW_VOICE_HZ * (1.0 if self._up is None else _HYSTERESIS if self._up else 1 / _HYSTERESIS)
+        before, self._up = self._up, pitch_hz < border
+        return before is not self._up
+
+    def _towards_preset(self) -> _Shape:
+        chosen = preset(self._settings.preset)
+        semitones, formant_ratio = effective(chosen, self._settings, up=self._up is not False)
+        slope, offset = 1.0, semitones * _SEMITONE
+        if chosen.monotone_hz is not None:
+            slope, offset = 0.0, offset + log(chosen.monotone_hz)
+        breath = max(chosen.breath, self._settings.breath)
+        return _Shape(
+            scalars=np.array([slope, offset, log(formant_ratio), breath, chosen.whisper]), envelope=np.zeros(BINS)
+        )
+
+    def _towards(self, reference: VoiceStatistics) -> _Shape:
+        speaker = self._speaker.summary()
+        known = speaker is not None and self._speaker.voiced >= _LEAST_EVIDENCE_FRAMES
+        if speaker is None or not known:
+            speaker = _assumed(speaker, reference)
+        ratio = voice_match.tract_ratio(speaker, reference) if known else 1.0
+        semitones = (reference.log_f0_mean - speaker.log_f0_mean) / _SEMITONE
+        if too_close(semitones, ratio):
+            direction = 1.0 if self._up is not False else -1.0
+            semitones, ratio = direction * _FALLBACK_SEMITONES, _FALLBACK_FORMANT**direction
+        envelope = voice_match.envelope_shift(speaker, reference, ratio) if known else np.zeros(BINS)
+        slope = float(np.clip(reference.log_f0_sd / speaker.log_f0_sd, 0.6, 1.6))
+        offset = speaker.log_f0_mean * (1 - slope) + (semitones + self._settings.pitch_semitones) * _SEMITONE
+        log_ratio = log(ratio * self._settings.formant_ratio)
+        return _Shape(scalars=np.array([slope, offset, log_ratio, self._settings.breath, 0.0]), envelope=envelope)
+
+
+def _assumed(speaker: VoiceStatistics | None, reference: VoiceStatistics) -> VoiceStatistics:
+    """A stand-in while the speaker is hardly known: their pitch if heard, else somebody an octave's third away."""
+    mean = speaker.log_f0_mean if speaker else reference.log_f0_mean - _FALLBACK_SEMITONES * _SEMITONE
+    return VoiceStatistics(log_f0_mean=mean, log_f0_sd=max(_ASSUMED_SD, 0.0), envelope=reference.envelope)
+
+
+def _shaped(frames: Frames, scalars: Array, envelope: Array) -> Frames:
+    slope, offset, log_ratio, breath, whisper = scalars.T
+    voiced = frames.f0_hz > 0
+    f0 = np.exp(slope * np.log(np.where(voiced, frames.f0_hz, 1.0)) + offset)
+    power, aperiodicity = _warp(frames, np.exp(log_ratio))
+    power = power * np.exp(envelope) * _WHISPER_TILT ** (2 * whisper[:, None])
+    # Louder or softer is not part of a disguise: each frame keeps its power.
+    power *= (frames.power.sum(axis=1) / np.maximum(power.sum(axis=1), 1e-300))[:, None]
+    tonal = (1 - aperiodicity) * (1 - breath[:, None] * _BREATH_TILT) * (1 - whisper[:, None])
+    return Frames(
+        f0_hz=np.where(voiced & (whisper < 0.99), np.clip(f0, *_F0_RANGE_HZ), 0.0),
+        power=power,
+        aperiodicity=1 - tonal,
+        gain=frames.gain,
+    )
+
+
+def _warp(frames: Frames, ratio: Array) -> tuple[Array, Array]:
+    """Stretch power (in its logarithm) and aperiodicity along frequency, `ratio` (n,) per frame."""
+    source = np.minimum(np.arange(BINS) / ratio[:, None], BINS - 1.0)
+    below = np.minimum(source.astype(np.intp), BINS - 2)
+    share = source - below
+    log_power = np.log(frames.power)
+
+    def at(table: Array) -> Array:
+        low, high = np.take_along_axis(table, below, 1), np.take_along_axis(table, below + 1, 1)
+        return np.asarray(low + (high - low) * share)
+
+    return np.exp(at(log_power)), at(frames.aperiodicity)
