@@ -92,7 +92,7 @@ class VoiceProfile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoiceSettings:
-    """How a voice is to sound. `pitch_semitones` is added to the preset's shift, `formant_ratio` multiplies its warp."""
+    """How a voice is to sound: `pitch_semitones` adds to the preset's shift, `formant_ratio` multiplies its warp."""
 
     preset: str = "disguise"
     pitch_semitones: float = 0.0
@@ -105,7 +105,7 @@ class VoiceStream(Protocol):
     """The voice state of one call."""
 
     delay_ms: float
-    """Constant content delay in ms: output sample n sounds what input sample n - delay said (the hop itself excluded)."""
+    """Constant content delay in ms, the hop excluded: output sample n sounds what input sample n - delay said."""
 
     def set_voice(self, settings: VoiceSettings) -> None:
         """Sound like `settings` from the next hop on, without a click."""

@@ -1,0 +1,150 @@
+"""The WebRTC transport of one session: one RTCPeerConnection that answers one offer. Built by `session`.
+
+A reconnect is a new RtcLeg on the same session, because aiortc knows no ICE restart.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from aiortc import (
+    MediaStreamTrack,
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCRtpSender,
+    RTCRtpTransceiver,
+    RTCSessionDescription,
+)
+from aiortc.sdp import candidate_from_sdp
+
+from mirage_rtc.aiortc_private import Liveness, tune_receiver, tune_sender, without_receiver_estimate
+from mirage_rtc.errors import BadInput
+from mirage_rtc.leg import Leg, LegParts
+from mirage_rtc.tracks import (
+    AUDIO_FRAME_SAMPLES,
+    AUDIO_RATE_HZ,
+    ConvertedAudioTrack,
+    SwappedVideoTrack,
+    pump_audio,
+    pump_video,
+)
+
+logger = logging.getLogger(__name__)
+
+CONNECT_S = 15.0
+SILENT_S = 5.0
+"""No RTP and no RTCP for this long: the peer is dead (aiortc alone takes 30 s to notice)."""
+CLOSE_S = 2.0
+_OFFER_BAD = "The offer cannot be used: offer at most one audio and one video track, with ICE and DTLS."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoding:
+    """How a leg encodes."""
+
+    codec: str
+    kbps_start: int
+    kbps_max: int
+    threads: ThreadPoolExecutor
+
+
+class RtcLeg:
+    """One peer connection and the leg behind it."""
+
+    def __init__(self, parts: LegParts, *, encoding: Encoding, on_lost: Callable[[str], None]) -> None:
+        self.leg = Leg(parts, sample_rate_hz=AUDIO_RATE_HZ, frame_samples=AUDIO_FRAME_SAMPLES, fill=True)
+        self._encoding = encoding
+        self._on_lost = on_lost
+        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._liveness = Liveness(parts.clock)
+        self._connection.on("track", self._take_track)
+        self._connection.on("connectionstatechange", self._note_state)
+
+    async def answer(self, offer_sdp: str) -> str:
+        """Answer an offer. Raises BadInput "offer_bad"."""
+        try:
+            await self._connection.setRemoteDescription(RTCSessionDescription(sdp=offer_sdp, type="offer"))
+        except Exception as error:  # noqa: BLE001 - aiortc's SDP parser raises whatever its input makes it
+            logger.info("offer refused", extra={"error": type(error).__name__})
+            raise BadInput("offer_bad", _OFFER_BAD) from None
+        self._check()
+        for transceiver in self._connection.getTransceivers():
+            self._prepare(transceiver)
+        await self._connection.setLocalDescription(await self._connection.createAnswer())
+        self.leg.start(self._run_watchdog())
+        return without_receiver_estimate(self._connection.localDescription.sdp)
+
+    async def add_candidate(self, candidate: str, sdp_mid: str | None, sdp_m_line_index: int | None) -> None:
+        """Add a trickled candidate; "" ends them. Raises BadInput "candidate_bad"."""
+        if not candidate:
+            return await self._connection.addIceCandidate(None)
+        try:
+            parsed = candidate_from_sdp(candidate.removeprefix("candidate:"))
+        except (AssertionError, ValueError, IndexError):
+            raise BadInput(
+                "candidate_bad", "The ICE candidate cannot be parsed: send it as the browser gave it."
+            ) from None
+        parsed.sdpMid, parsed.sdpMLineIndex = sdp_mid, sdp_m_line_index
+        return await self._connection.addIceCandidate(parsed)
+
+    async def close(self) -> None:
+        """End the connection and the leg, in bounded time. Idempotent."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._connection.close(), CLOSE_S)
+        await self.leg.close()
+
+    def _check(self) -> None:
+        kinds = [transceiver.kind for transceiver in self._connection.getTransceivers()]
+        if not kinds or len(kinds) != len(set(kinds)):
+            raise BadInput("offer_bad", _OFFER_BAD)
+
+    def _prepare(self, transceiver: RTCRtpTransceiver) -> None:
+        """Answer one offered m-line with our track, our buffers and our encoder."""
+        track = self._track(transceiver.kind)
+        transceiver.sender.replaceTrack(track)
+        transceiver.direction = "sendrecv"
+        if transceiver.kind == "video":
+            transceiver.setCodecPreferences(self._preferences())
+        tune_receiver(transceiver.receiver, self._liveness.hear)
+        tune_sender(
+            transceiver.sender,
+            threads=self._encoding.threads,
+            kbps_start=self._encoding.kbps_start,
+            kbps_max=self._encoding.kbps_max,
+            is_stale=track.is_stale,
+            on_feedback=self._liveness.hear,
+        )
+
+    def _track(self, kind: str) -> SwappedVideoTrack | ConvertedAudioTrack:
+        if kind == "video":
+            return SwappedVideoTrack(self.leg.video, self.leg.clock, self.leg.picture_sent)
+        return ConvertedAudioTrack(self.leg.audio, self.leg.sound_sent)
+
+    def _preferences(self) -> list[Any]:
+        """The preferred codec first, then the other, then retransmission."""
+        first = f"video/{self._encoding.codec}".lower()
+        codecs = RTCRtpSender.getCapabilities("video").codecs
+        return sorted(codecs, key=lambda codec: (codec.mimeType.lower() != first, codec.mimeType == "video/rtx"))
+
+    def _take_track(self, remote: MediaStreamTrack) -> None:
+        if remote.kind == "video":
+            self.leg.start(pump_video(remote, self.leg.video, self.leg.clock))
+        else:
+            self.leg.start(pump_audio(remote, self.leg.audio, self.leg.clock))
+
+    def _note_state(self) -> None:
+        self._liveness.hear()
+        if self._connection.connectionState in ("failed", "closed"):
+            self._on_lost("ice_failed")
+
+    async def _run_watchdog(self) -> None:
+        await asyncio.sleep(CONNECT_S)
+        if self._connection.connectionState != "connected":
+            return self._on_lost("ice_failed")
+        while (left_s := SILENT_S - self._liveness.silent_s) > 0:
+            await asyncio.sleep(left_s)
+        return self._on_lost("peer_silent")

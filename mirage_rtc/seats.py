@@ -1,0 +1,91 @@
+"""A call's seat in a lane: opens its state there, and opens it again after the lane's worker was replaced.
+
+`video_path` and `audio_path` hold one each. What a call is to wear or to sound like is remembered here, on the
+server's side, so that a new worker starts with it.
+"""
+
+import contextlib
+
+from mirage_rtc.badge import I420
+from mirage_rtc.inference import EngineFailed, Lane, LaneDown
+from mirage_rtc.swap_pipeline import CloseFace, OpenFace, SwapFrame, SwappedFrame, WearFace
+from mirage_rtc.voice_pipeline import CloseVoice, ConvertedHop, ConvertHop, OpenVoice, SetVoice
+from models.engines import IdentitySource, Samples, VoiceSettings
+
+
+class FaceSeat:
+    """One call in the face lane. `swap` is called by one task only."""
+
+    def __init__(self, lane: Lane, *, call_id: str, max_faces: int) -> None:
+        self._lane = lane
+        self._call_id = call_id
+        self._max_faces = max_faces
+        self._wanted: IdentitySource | None = None
+        self._worn: IdentitySource | None = None
+        self._epoch = 0
+
+    def wear(self, identity: IdentitySource | None) -> None:
+        """Wear `identity` from the next swap on."""
+        self._wanted = identity
+
+    async def swap(self, i420: I420, time_s: float) -> SwappedFrame:
+        """Swap one picture. Raises LaneDown, EngineFailed or BadInput."""
+        await self._settle()
+        swapped: SwappedFrame = await self._lane.run(SwapFrame(call_id=self._call_id, i420=i420, time_s=time_s))
+        return swapped
+
+    async def close(self) -> None:
+        """Give the seat up."""
+        with contextlib.suppress(LaneDown, EngineFailed):
+            await self._lane.run(CloseFace(call_id=self._call_id))
+
+    async def _settle(self) -> None:
+        """Bring the worker's state up to what is wanted."""
+        wanted, epoch = self._wanted, self._lane.epoch
+        if self._epoch != epoch:
+            await self._lane.run(OpenFace(call_id=self._call_id, max_faces=self._max_faces, identity=wanted))
+        elif self._worn is not wanted:
+            await self._lane.run(WearFace(call_id=self._call_id, identity=wanted))
+        self._epoch, self._worn = epoch, wanted
+
+
+class VoiceSeat:
+    """One call in the voice lane. `convert` is called by one task only."""
+
+    def __init__(self, lane: Lane, *, call_id: str, sample_rate_hz: int, hop_ms: int, settings: VoiceSettings) -> None:
+        self.sample_rate_hz = sample_rate_hz
+        self.hop_ms = hop_ms
+        self.delay_ms = 0.0
+        self._lane = lane
+        self._call_id = call_id
+        self._wanted = settings
+        self._spoken = settings
+        self._epoch = 0
+
+    def set_voice(self, settings: VoiceSettings) -> None:
+        """Sound like `settings` from the next hop on."""
+        self._wanted = settings
+
+    async def convert(self, samples: Samples) -> ConvertedHop:
+        """Convert one hop. Raises LaneDown or EngineFailed."""
+        await self._settle()
+        converted: ConvertedHop = await self._lane.run(ConvertHop(call_id=self._call_id, samples=samples))
+        return converted
+
+    async def close(self) -> None:
+        """Give the seat up."""
+        with contextlib.suppress(LaneDown, EngineFailed):
+            await self._lane.run(CloseVoice(call_id=self._call_id))
+
+    async def _settle(self) -> None:
+        """Bring the worker's state up to what is wanted."""
+        wanted, epoch = self._wanted, self._lane.epoch
+        if self._epoch != epoch:
+            self.delay_ms = await self._lane.run(
+                OpenVoice(
+                    call_id=self._call_id, sample_rate_hz=self.sample_rate_hz, hop_ms=self.hop_ms, settings=wanted
+                )
+            )
+        elif self._spoken is not wanted:
+            await self._lane.run(SetVoice(call_id=self._call_id, settings=wanted))
+        self._epoch, self._spoken = epoch, wanted

@@ -1,0 +1,53 @@
+"""What a session tells whoever listens to it, and what it says of itself. Turned into messages by `signaling`."""
+
+from typing import Literal
+
+import msgspec
+
+from models.engines import VoiceSettings
+
+Severity = Literal["info", "warning", "error"]
+Transport = Literal["none", "webrtc", "chunks"]
+
+
+class SessionState(msgspec.Struct, frozen=True, kw_only=True):
+    """How a call stands."""
+
+    identity: str
+    voice: VoiceSettings
+    passthrough_face: bool
+    passthrough_voice: bool
+    muted_audio: bool
+    muted_video: bool
+    badge: bool
+    picture: Literal["waiting", "live", "frozen", "card", "passthrough"]
+    sound: Literal["waiting", "live", "silent", "passthrough"]
+    face_engine: str
+    face_engine_state: str
+    voice_engine: str
+    voice_engine_state: str
+    transport: Transport
+
+
+class StateChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """The state is another now."""
+
+    state: SessionState
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """Something a person should know."""
+
+    code: str
+    sentence: str
+    severity: Severity = "info"
+
+
+class Closed(msgspec.Struct, frozen=True, kw_only=True):
+    """The session, or this listener's hold of it, ended."""
+
+    code: str
+    sentence: str
+
+
+SessionEvent = StateChanged | Notice | Closed

@@ -1,0 +1,145 @@
+"""The two ends of a WebRTC call: pumps that empty the browser's tracks, and the tracks that answer them.
+
+A pump always drains its remote track, so that aiortc's unbounded queue stays empty. `recv` of the outgoing tracks is
+total: it raises MediaStreamError and nothing else, because any other exception ends an aiortc sender for good.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from fractions import Fraction
+
+import numpy as np
+from aiortc import MediaStreamTrack
+from aiortc.mediastreams import MediaStreamError
+from av import AudioFrame, VideoFrame
+
+from mirage_rtc.audio_path import AudioPath
+from mirage_rtc.badge import I420
+from mirage_rtc.clock import CaptureClock, Clock
+from mirage_rtc.gate import SafePicture, SafeSound
+from mirage_rtc.video_path import VideoPath
+from models.engines import Samples
+
+logger = logging.getLogger(__name__)
+
+VIDEO_RATE_HZ = 90_000
+AUDIO_RATE_HZ = 48_000
+AUDIO_FRAME_SAMPLES = 960
+"""aiortc stamps all packets of one frame alike, so a frame must be one packet: 20 ms."""
+MAX_SHORT_SIDE_PX = 512
+MAX_PIXELS = 1920 * 1088
+
+
+def working_size(width_px: int, height_px: int) -> tuple[int, int]:
+    """The size a picture is processed at: short side at most 512, shape kept, sides multiples of 4."""
+    scale = min(1.0, MAX_SHORT_SIDE_PX / min(width_px, height_px))
+    return max(64, round(width_px * scale / 4) * 4), max(64, round(height_px * scale / 4) * 4)
+
+
+def to_i420(frame: VideoFrame) -> I420:
+    """A decoded picture as contiguous I420 at its working size."""
+    width_px, height_px = working_size(frame.width, frame.height)
+    if (frame.width, frame.height, frame.format.name) != (width_px, height_px, "yuv420p"):
+        frame = frame.reformat(width=width_px, height=height_px, format="yuv420p")
+    return np.ascontiguousarray(frame.to_ndarray(), dtype=np.uint8)
+
+
+def to_mono(frame: AudioFrame) -> Samples:
+    """A decoded s16 frame as mono float32 in [-1, 1]."""
+    channels = len(frame.layout.channels)
+    interleaved = frame.to_ndarray().reshape(-1, channels).astype(np.float32)
+    return np.ascontiguousarray(interleaved.mean(axis=1) / 32768.0, dtype=np.float32)
+
+
+async def pump_video(remote: MediaStreamTrack, path: VideoPath, clock: Clock) -> None:
+    """Move every picture of `remote` into `path` until it ends."""
+    capture = CaptureClock()
+    while True:
+        try:
+            frame = await remote.recv()
+        except MediaStreamError:
+            return
+        if not isinstance(frame, VideoFrame) or frame.width * frame.height > MAX_PIXELS or frame.pts is None:
+            continue
+        media_s = float(frame.pts * (frame.time_base or Fraction(1, VIDEO_RATE_HZ)))
+        capture_s = capture.capture_s(media_s, clock())
+        plain = (frame.width, frame.height) == working_size(frame.width, frame.height)
+        i420 = to_i420(frame) if plain else await asyncio.to_thread(to_i420, frame)
+        path.push(i420, capture_s=capture_s)
+
+
+async def pump_audio(remote: MediaStreamTrack, path: AudioPath, clock: Clock) -> None:
+    """Move every sample of `remote` into `path` until it ends."""
+    capture = CaptureClock()
+    while True:
+        try:
+            frame = await remote.recv()
+        except MediaStreamError:
+            return
+        if not isinstance(frame, AudioFrame) or frame.pts is None or frame.sample_rate != AUDIO_RATE_HZ:
+            continue
+        samples = to_mono(frame)
+        arrival_s = clock() - len(samples) / AUDIO_RATE_HZ
+        capture_s = capture.capture_s(frame.pts / AUDIO_RATE_HZ, arrival_s)
+        path.push(samples, capture_s=capture_s, position=frame.pts)
+
+
+class SwappedVideoTrack(MediaStreamTrack):
+    """What the person looks like to others. Sends SafePictures only."""
+
+    kind = "video"
+
+    def __init__(self, path: VideoPath, clock: Clock, on_sent: Callable[[SafePicture], None]) -> None:
+        super().__init__()
+        self.generation = 0
+        self._path = path
+        self._on_sent = on_sent
+        self._epoch_s = clock()
+        self._pts = -1
+
+    async def recv(self) -> VideoFrame:
+        """The next safe picture, its pts strictly growing at 90 kHz."""
+        if self.readyState != "live":
+            raise MediaStreamError
+        safe = await self._path.next()
+        self.generation = safe.generation
+        frame = VideoFrame.from_ndarray(safe.i420, format="yuv420p")
+        self._pts = max(self._pts + 1, round((safe.capture_s - self._epoch_s) * VIDEO_RATE_HZ))
+        frame.pts, frame.time_base = self._pts, Fraction(1, VIDEO_RATE_HZ)
+        self._on_sent(safe)
+        return frame
+
+    def is_stale(self) -> bool:
+        """Whether the picture last handed to the encoder may no longer be sent."""
+        return self.generation != self._path.gate.generation
+
+
+class ConvertedAudioTrack(MediaStreamTrack):
+    """What the person sounds like to others. Sends SafeSounds only: 960 samples at 48 kHz, contiguous."""
+
+    kind = "audio"
+
+    def __init__(self, path: AudioPath, on_sent: Callable[[SafeSound], None]) -> None:
+        super().__init__()
+        self.generation = 0
+        self._path = path
+        self._on_sent = on_sent
+        self._pts = 0
+
+    async def recv(self) -> AudioFrame:
+        """The next safe 20 ms."""
+        if self.readyState != "live":
+            raise MediaStreamError
+        safe = await self._path.next()
+        self.generation = safe.generation
+        pcm = np.clip(safe.samples * 32767.0, -32768.0, 32767.0).astype(np.int16)
+        frame = AudioFrame.from_ndarray(pcm.reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = AUDIO_RATE_HZ, self._pts, Fraction(1, AUDIO_RATE_HZ)
+        self._pts += AUDIO_FRAME_SAMPLES
+        self._on_sent(safe)
+        return frame
+
+    def is_stale(self) -> bool:
+        """Never: a stale frame would have to be replaced by silence, and `recv` has done so."""
+        return False
