@@ -7,19 +7,26 @@ voice. `epoch` grows with every start: state held in the worker (`seats`) is gon
 
 import asyncio
 import contextlib
+import json
 import logging
-import multiprocessing
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from typing import Any, Literal
 
-from mirage_rtc import lane_worker
 from mirage_rtc.errors import BadInput
 from mirage_rtc.lane_worker import Done, Failed, LaneSpec, Ready, Refused
 
 logger = logging.getLogger(__name__)
+
+_BOOT = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
+    "from mirage_rtc.lane_worker import main; main(int(sys.argv[1]))"
+)
+"""What a worker runs: a plain interpreter, so that it imports its engine and not the whole server."""
 
 LaneState = Literal["starting", "ready", "restarting", "failed", "closed"]
 
@@ -57,7 +64,7 @@ class Lane:
         self._reply_timeout_s = reply_timeout_s
         self._on_state = on_state
         self._turn = asyncio.Lock()
-        self._process: BaseProcess | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
         self._threads = ThreadPoolExecutor(1, thread_name_prefix=f"lane-{name}")
         self._restart: asyncio.Task[None] | None = None
@@ -113,11 +120,8 @@ class Lane:
             raise
 
     async def _spawn(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        process = context.Process(target=lane_worker.main, args=(theirs, self._spec), daemon=True, name=self.name)
-        self._process, self._connection = process, ours
-        hello = await self._in_thread(self._await_ready, process, ours, theirs)
+        ours, theirs = Pipe()
+        hello = await self._in_thread(self._launch, ours, theirs)
         if not isinstance(hello, Ready) or self.state == "closed":
             self._kill()
             raise LaneDown(getattr(hello, "error", "no answer"))
@@ -125,11 +129,15 @@ class Lane:
         self.engine_name = hello.engine_name
         self._enter("ready")
 
-    @staticmethod
-    def _await_ready(process: BaseProcess, ours: Connection, theirs: Connection) -> Any:
-        process.start()
+    def _launch(self, ours: Connection, theirs: Connection) -> Any:
+        """Start a worker and wait for its first message; None when it exits or hangs. Runs in the lane's thread."""
+        descriptor = theirs.fileno()
+        command = [sys.executable, "-c", _BOOT, str(descriptor), json.dumps(sys.path)]
+        self._connection = ours
+        self._process = subprocess.Popen(command, pass_fds=(descriptor,), stdin=subprocess.DEVNULL)
         theirs.close()
         with contextlib.suppress(OSError, EOFError):
+            ours.send(self._spec)
             if ours.poll(START_TIMEOUT_S):
                 return ours.recv()
         return None
@@ -156,9 +164,9 @@ class Lane:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
-        if process is not None and process.pid is not None:
+        if process is not None:
             process.kill()
-            process.join(timeout=1.0)
+            process.wait()
 
     def _enter(self, state: LaneState) -> None:
         if self.state in (state, "closed"):

@@ -86,9 +86,11 @@ def _serve(connection: Connection, pipeline: Pipeline) -> None:
         connection.send(_answer(pipeline, job))
 
 
-def main(connection: Connection, spec: LaneSpec) -> None:
-    """Load the engine, say so, answer jobs until the pipe closes. Runs in the lane's process."""
+def main(descriptor: int) -> None:
+    """Load the engine that the first message names, say so, answer jobs until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's; it closes the pipe
+    connection = Connection(descriptor)
+    spec: LaneSpec = connection.recv()
     if spec.nice and hasattr(os, "nice"):
         os.nice(spec.nice)
     try:
