@@ -138,7 +138,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         """The address of the page without a trailing slash; `port` is the one really bound."""
         if self.public_url is not None:
             return self.public_url.rstrip("/")
-        host = "127.0.0.1" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104
+        host = "127.0.0.1" if self.host in {"0.0.0.0", "::"} else self.host
         bracketed = f"[{host}]" if ":" in host else host
         return f"{'https' if self.tls else 'http'}://{bracketed}:{port or self.port}"
 
