@@ -7,12 +7,16 @@ import numpy as np
 
 from models.engines import Frame
 from models.face_detector import Detection
-from models.geometry import Floats, Roi, bounds
+from models.geometry import Floats, Roi, bounds, inside_share
 from models.runtime import Network
 
 POINTS = 468
 _SIZE_PX = 192
 _MARGIN = 1.5  # MediaPipe's own: the region's side over the face's longer side
+_MIN_PRESENCE = 0.5  # MediaPipe's own tracking threshold
+_MIN_FACE_PX = 12.0
+_MIN_ASPECT, _MAX_ASPECT = 0.35, 2.5
+_MIN_INSIDE = 0.3
 _LEFT_EYE, _RIGHT_EYE = 33, 263  # outer corners, left and right in the picture
 
 
@@ -71,3 +75,14 @@ def roi_from_landmarks(points: Floats) -> Roi:
     return Roi(
         x_px=float(x), y_px=float(y), size_px=max(float(x1 - x0), float(y1 - y0), 1.0) * _MARGIN, angle_rad=angle
     )
+
+
+def is_face(found: Landmarks, frame: Frame) -> bool:
+    """Whether landmarks can be those of a face: present, finite, not collapsed, not mostly outside the picture."""
+    if found.score < _MIN_PRESENCE or not np.isfinite(found.points).all():
+        return False
+    box = bounds(found.points)
+    width_px, height_px = (float(side) for side in box[2:] - box[:2])
+    if height_px < _MIN_FACE_PX or not _MIN_ASPECT < width_px / height_px < _MAX_ASPECT:
+        return False
+    return inside_share(box, frame.shape[1], frame.shape[0]) >= _MIN_INSIDE

@@ -10,6 +10,11 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
+_MAX_ZOOM = 1.6
+_MAX_JUMP = 0.6
+_SAME_IOU = 0.5
+_SAME_INSIDE = 0.85
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Roi:
@@ -83,6 +88,19 @@ def grown(box: Floats, share: float) -> Floats:
 def inside_share(box: Floats, width_px: int, height_px: int) -> float:
     """Which share of the box's area lies inside the picture."""
     return float(overlap(np.array([0, 0, width_px, height_px], np.float32), box[None])[0] / max(float(area(box)), 1e-9))
+
+
+def continues(before: Floats, now: Floats) -> bool:
+    """Whether a face can have moved from one box to the other in one frame: by 60 % of its side, to 1.6 of its size."""
+    zoom = float(np.sqrt(area(now) / max(float(area(before)), 1.0)))
+    return 1 / _MAX_ZOOM < zoom < _MAX_ZOOM and float(distance(before, now[None])[0]) < _MAX_JUMP
+
+
+def coincides(one: Floats, other: Floats) -> bool:
+    """Whether two boxes are on the same face: they overlap by half, or one lies nearly whole inside the other."""
+    smaller = min(float(area(one)), float(area(other)))
+    shared = float(overlap(one, other[None])[0])
+    return float(iou(one, other[None])[0]) > _SAME_IOU or shared > _SAME_INSIDE * max(smaller, 1e-9)
 
 
 def weighted_nms(boxes: Floats, scores: Floats, *, min_iou: float) -> list[tuple[Floats, float]]:

@@ -1,0 +1,314 @@
+"""Follows the faces of one call from frame to frame: who wears the identity, and what must be blurred.
+
+The face engine calls `update` once a frame. Landmarks are followed on every frame from those of the frame before;
+detection runs to find a face, to find it again, when the scene changes, and at least every fifth frame. What was a
+face a moment ago and cannot be accounted for is blurred where it was last seen, and `Tracks.trusted` says when that
+is not enough: no raw face may leave because a network looked away.
+"""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from models.engines import Frame
+from models.face_detector import Detection
+from models.face_landmarks import Landmarks, is_face, roi_from_detection, roi_from_landmarks
+from models.geometry import Floats, Roi, area, bounds, coincides, continues, distance, grown, iou
+from models.one_euro import OneEuro
+from models.scene_change import SceneChange
+
+_DETECT_EVERY = 5  # frames
+_MIN_SCORE = 0.3  # of a detection that is worth blurring
+_ACQUIRE_SCORE = 0.5  # of a detection that is worth landmarks
+_GHOST_S = 1.0  # how long a face that vanished is remembered
+_UNCONFIRMED_S = 0.7  # how long landmarks may say "face" while the detector says "none"
+_MAX_GAP_S = 0.5  # between frames, for landmarks to be followed
+_SPARE_TRACKS = 2  # faces followed beyond max_faces, so that their blur moves with them
+_MARGIN = 0.25  # of a blurred box: detections reach from brow to chin only
+_DRIFT_PER_S = 0.8  # how much wider, in sides a second, the place of a vanished face grows
+_KEEP_FACTOR = 1.3  # how much larger a newcomer must be to take the identity over
+_SAME_IOU = 0.25  # of a detection and the landmarks of the same face
+_DRIFT_IOU = 0.5  # below it, the landmarks have slid off the face
+_STEADY = 0.08  # in face sides: a larger move in one frame asks for a second look
+_REACH, _REACH_PER_S = 1.0, 5.0  # in face sides, from where a face was lost to where it is found again
+
+
+def _nothing() -> Floats:
+    return np.empty((0, 3), np.float32)
+
+
+class Detector(Protocol):
+    """Finds faces anywhere in a frame."""
+
+    def detect(self, frame: Frame, min_score: float) -> list[Detection]:
+        """Faces with at least `min_score`, best first."""
+
+
+class Landmarker(Protocol):
+    """Finds the landmarks of one face."""
+
+    def locate(self, frame: Frame, roi: Roi) -> Landmarks:
+        """Landmarks of the face in `roi`, if there is one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackedFace:
+    """A face that is to wear the identity. `landmarks` (468, 3) float32, pixels, filtered; `box` bounds them;
+    `score` is the landmarks' presence in [0, 1]; `fresh` is True on the first frame of a track and after a loss:
+    averages over time that belong to this track start over.
+    """
+
+    track_id: int
+    landmarks: Floats
+    score: float
+    box: Floats
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tracks:
+    """All faces of one frame.
+
+    `faces`: at most `max_faces`, the largest, with landmarks of this frame. `others`: boxes (4,) of everything else
+    that is or may be a face, already widened, ready to be blurred. `trusted` is False when a face that was swapped
+    within the last second is now neither followed nor detected: its raw pixels may be anywhere, so the frame must be
+    treated as one without a face (frozen, then the card), whatever `faces` holds. A face that was only blurred does
+    not end the trust when it vanishes: a box that widens with time stays over its place for a second.
+    """
+
+    faces: tuple[TrackedFace, ...]
+    others: tuple[Floats, ...]
+    trusted: bool
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Track:
+    track_id: int
+    confirmed_s: float
+    seen_s: float = 0.0
+    score: float = 0.0
+    points: Floats = field(default_factory=_nothing)  # as measured: the next region of interest follows these
+    smooth: Floats = field(default_factory=_nothing)  # as shown
+    chosen: bool = False
+    fresh: bool = True
+    confirmed: bool = True
+    euro: OneEuro = field(default_factory=OneEuro)
+
+    @property
+    def box(self) -> Floats:
+        return bounds(self.points)
+
+    def take(self, found: Landmarks, time_s: float) -> None:
+        self.points, self.score, self.seen_s = found.points, found.score, time_s
+        height_px = float(np.ptp(found.points[:, 1]))
+        self.smooth = self.euro.step(found.points, time_s, height_px)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Ghost:
+    """A place where a face was seen that is not followed: a lost track, or a detection without landmarks."""
+
+    box: Floats
+    time_s: float
+    track_id: int | None = None
+    chosen: bool = False
+
+
+class FaceTracker:
+    """The faces of one call. Not thread-safe; one a call. Cost: one landmark run a face and frame, and detections."""
+
+    def __init__(self, detector: Detector, landmarker: Landmarker, *, max_faces: int) -> None:
+        self._detector = detector
+        self._landmarker = landmarker
+        self._max_faces = max_faces
+        self._next_id = 1
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget every face; the next frame is a first frame. Track ids go on counting."""
+        self._tracks: list[_Track] = []
+        self._ghosts: list[_Ghost] = []
+        self._scene = SceneChange()
+        self._since_detection = _DETECT_EVERY
+        self._size_px: tuple[int, int] | None = None
+        self._time_s: float | None = None
+
+    def update(self, frame: Frame, time_s: float) -> Tracks:
+        """Account for the faces of `frame` (height, width, 3) BGR, captured at `time_s` (monotonic seconds)."""
+        self._begin(frame, time_s)
+        self._follow(frame, time_s)
+        self._since_detection += 1
+        if self._detection_due(frame):
+            self._detect(frame, time_s)
+        self._merge()
+        self._ghosts = [ghost for ghost in self._ghosts if time_s - ghost.time_s <= _GHOST_S]
+        self._choose()
+        result = self._result(time_s)
+        for track in self._tracks:
+            track.fresh = False
+        return result
+
+    def _begin(self, frame: Frame, time_s: float) -> None:
+        """Where landmarks cannot be followed (a pause, another picture size, time running back), look anew."""
+        if self._time_s is not None and time_s < self._time_s:
+            self.reset()
+        size_px = (frame.shape[1], frame.shape[0])
+        resized = self._size_px is not None and size_px != self._size_px
+        if resized or (self._time_s is not None and time_s - self._time_s > _MAX_GAP_S):
+            self._lose(self._tracks)
+            self._since_detection = _DETECT_EVERY
+        if self._size_px is not None and resized:
+            scale = np.array(size_px * 2) / np.array(self._size_px * 2)
+            for ghost in self._ghosts:
+                ghost.box = np.asarray(ghost.box * scale, np.float32)
+        self._size_px, self._time_s = size_px, time_s
+
+    def _follow(self, frame: Frame, time_s: float) -> None:
+        lost = []
+        for track in self._tracks:
+            found = self._landmarker.locate(frame, roi_from_landmarks(track.points))
+            if is_face(found, frame) and distance(track.box, bounds(found.points)[None])[0] > _STEADY:
+                # Landmarks of a face off the region's middle are drawn towards it: look again where they point.
+                found = self._landmarker.locate(frame, roi_from_landmarks(found.points))
+            if is_face(found, frame) and continues(track.box, bounds(found.points)):
+                track.take(found, time_s)
+            else:
+                lost.append(track)
+        self._lose(lost)
+
+    def _lose(self, lost: list[_Track]) -> None:
+        self._ghosts += [
+            _Ghost(box=bounds(track.smooth), time_s=track.seen_s, track_id=track.track_id, chosen=track.chosen)
+            for track in lost
+        ]
+        self._tracks = [track for track in self._tracks if track not in lost]
+
+    def _detection_due(self, frame: Frame) -> bool:
+        if not self._tracks or self._since_detection >= _DETECT_EVERY:
+            return True
+        if any(ghost.track_id is not None for ghost in self._ghosts) or not all(t.confirmed for t in self._tracks):
+            return True
+        known = [grown(box, _MARGIN) for box in (*(t.box for t in self._tracks), *(g.box for g in self._ghosts))]
+        return self._scene.changed(frame, known)
+
+    def _detect(self, frame: Frame, time_s: float) -> None:
+        """Find faces anew: confirm tracks, start tracks, move ghosts to where the detector sees their face."""
+        self._since_detection = 0
+        self._scene.look(frame)
+        strays = []
+        for detection in self._confirm(frame, self._detector.detect(frame, _MIN_SCORE), time_s):
+            ghost = self._ghost_at(detection.box, time_s)
+            if not self._acquire(frame, detection, ghost, time_s):
+                stray = ghost or _Ghost(box=detection.box, time_s=time_s)
+                stray.box, stray.time_s = detection.box, time_s
+                strays.append(stray)
+        boxes = [track.box for track in self._tracks] + [stray.box for stray in strays]
+        unseen = [ghost for ghost in self._ghosts if not any(coincides(ghost.box, box) for box in boxes)]
+        self._ghosts = unseen + strays
+        self._lose([track for track in self._tracks if time_s - track.confirmed_s > _UNCONFIRMED_S])
+
+    def _confirm(self, frame: Frame, detections: list[Detection], time_s: float) -> list[Detection]:
+        """Give every track its detection and set right what drifted; returns the detections that belong to no track."""
+        for track in self._tracks:
+            track.confirmed = False
+        new = []
+        for detection in detections:
+            agreement = [float(iou(detection.box, track.box[None])[0]) for track in self._tracks]
+            for track, share in zip(self._tracks, agreement, strict=True):
+                if share >= _SAME_IOU:
+                    track.confirmed, track.confirmed_s = True, time_s
+            if max(agreement, default=0.0) < _SAME_IOU:
+                new.append(detection)
+            elif max(agreement) < _DRIFT_IOU:
+                self._set_right(frame, self._tracks[int(np.argmax(agreement))], detection, time_s)
+        adrift = [track for track in self._tracks if not track.confirmed]
+        self._lose([t for t in adrift if any(distance(t.box, d.box[None])[0] < _REACH for d in new)])
+        return new
+
+    def _set_right(self, frame: Frame, track: _Track, detection: Detection, time_s: float) -> None:
+        found = self._settle(frame, detection)
+        if found is not None:
+            track.take(found, time_s)
+
+    def _settle(self, frame: Frame, detection: Detection) -> Landmarks | None:
+        """Landmarks at a detection, the second look from the first one's points; None where they find no face."""
+        found = self._landmarker.locate(frame, roi_from_detection(detection))
+        if not is_face(found, frame):
+            return None
+        found = self._landmarker.locate(frame, roi_from_landmarks(found.points))
+        there = is_face(found, frame) and float(iou(detection.box, bounds(found.points)[None])[0]) >= _SAME_IOU
+        return found if there else None
+
+    def _ghost_at(self, box: Floats, time_s: float) -> _Ghost | None:
+        """The lost face that a detection at `box` most likely is; it is taken off the list."""
+        apart = [(float(distance(box, ghost.box[None])[0]), ghost) for ghost in self._ghosts]
+        near = [(d, ghost) for d, ghost in apart if d < _REACH + _REACH_PER_S * (time_s - ghost.time_s)]
+        if not near:
+            return None
+        _, ghost = min(near, key=lambda pair: (not pair[1].chosen, pair[1].track_id is None, pair[0]))
+        self._ghosts.remove(ghost)
+        return ghost
+
+    def _acquire(self, frame: Frame, detection: Detection, ghost: _Ghost | None, time_s: float) -> bool:
+        """Start a track on a detection, as the one that `ghost` was."""
+        lost = ghost is not None and ghost.track_id is not None
+        if not self._has_room(detection) or not (lost or detection.score >= _ACQUIRE_SCORE):
+            return False
+        found = self._settle(frame, detection)
+        if found is None:
+            return False
+        track = _Track(track_id=self._identify(ghost), confirmed_s=time_s, chosen=ghost is not None and ghost.chosen)
+        track.take(found, time_s)
+        self._tracks.append(track)
+        return True
+
+    def _identify(self, ghost: _Ghost | None) -> int:
+        if ghost is not None and ghost.track_id is not None:
+            return ghost.track_id
+        self._next_id += 1
+        return self._next_id - 1
+
+    def _has_room(self, detection: Detection) -> bool:
+        """Whether a face is worth a landmark run a frame: there are few, or it is larger than one that is followed."""
+        followed = [area(track.box) for track in self._tracks if not track.chosen]
+        return len(self._tracks) < self._max_faces + _SPARE_TRACKS or bool(area(detection.box) > min(followed))
+
+    def _merge(self) -> None:
+        """Two tracks on one face become the one that wears the identity, else the older."""
+        kept: list[_Track] = []
+        for track in sorted(self._tracks, key=lambda t: (not t.chosen, t.track_id)):
+            if not any(coincides(track.box, other.box) for other in kept):
+                kept.append(track)
+        self._tracks = kept
+
+    def _choose(self) -> None:
+        """The largest faces wear the identity, with hysteresis; the place of one just lost is kept for it."""
+        ranked = sorted(self._tracks, key=lambda t: -float(area(t.box)) * (_KEEP_FACTOR**2 if t.chosen else 1.0))
+        places = max(0, self._max_faces - sum(ghost.chosen for ghost in self._ghosts))
+        for rank, track in enumerate(ranked):
+            track.chosen = rank < places
+        most = self._max_faces + _SPARE_TRACKS
+        self._tracks = ranked[:most]
+        self._ghosts += [_Ghost(box=track.box, time_s=track.seen_s) for track in ranked[most:]]
+
+    def _result(self, time_s: float) -> Tracks:
+        chosen = [track for track in self._tracks if track.chosen]
+        followed = [grown(track.box, _MARGIN) for track in self._tracks if not track.chosen]
+        vanished = [
+            grown(ghost.box, _MARGIN + _DRIFT_PER_S * (time_s - ghost.time_s))
+            for ghost in self._ghosts
+            if not any(coincides(ghost.box, track.box) for track in chosen)
+        ]
+        faces = tuple(
+            TrackedFace(
+                track_id=track.track_id,
+                landmarks=track.smooth,
+                score=track.score,
+                box=bounds(track.smooth),
+                fresh=track.fresh,
+            )
+            for track in chosen
+        )
+        trusted = not any(ghost.chosen and ghost.time_s < time_s for ghost in self._ghosts)
+        return Tracks(faces=faces, others=(*followed, *vanished), trusted=trusted)
