@@ -71,7 +71,9 @@ class IdentityVault:
         max_portraits: int,
         max_bytes: int,
         max_pixels: int,
+        on_forgotten: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """`on_forgotten` is told the id of every portrait that goes, so that engines drop what they made of it."""
         self._masks = {card.id: card for card in map(_mask_card, masks)}
         self._draw_mask = draw_mask
         self._ledger = ledger
@@ -79,6 +81,7 @@ class IdentityVault:
         self._max_portraits = max_portraits
         self._max_bytes = max_bytes
         self._max_pixels = max_pixels
+        self._on_forgotten = on_forgotten
         self._portraits: dict[str, dict[str, _Portrait]] = {}
         self._mask_thumbnails: dict[str, bytes] = {}
         self._enrolling = asyncio.Lock()  # one large picture in memory at a time, and an exact count of portraits
@@ -137,7 +140,8 @@ class IdentityVault:
             self._revoke(held)
 
     def _revoke(self, held: _Portrait) -> None:
-        """Record a removal that has already happened; a full disk must not keep a call from ending."""
+        """Tell and record a removal that has already happened; a full disk must not keep a call from ending."""
+        self._on_forgotten(held.card.id)
         try:
             self._ledger.revoke(held.receipt_id)
         except Unavailable:

@@ -51,7 +51,13 @@ def inspector() -> Inspector:
 
 
 @pytest.fixture
-def vault(tmp_path: Path, inspector: Inspector) -> IdentityVault:
+def forgotten() -> list[str]:
+    """Ids of the portraits that engines were told to drop."""
+    return []
+
+
+@pytest.fixture
+def vault(tmp_path: Path, inspector: Inspector, forgotten: list[str]) -> IdentityVault:
     """Two masks, two portraits a person."""
     return IdentityVault(
         masks=(PlainMask("porcelain"), PlainMask("bronze")),
@@ -61,6 +67,7 @@ def vault(tmp_path: Path, inspector: Inspector) -> IdentityVault:
         max_portraits=2,
         max_bytes=1 << 20,
         max_pixels=4_000_000,
+        on_forgotten=forgotten.append,
     )
 
 
@@ -154,10 +161,13 @@ async def test_the_third_of_two_allowed_portraits_is_refused(vault: IdentityVaul
     await vault.enroll("eve", portrait(), CONSENT)
 
 
-async def test_a_removed_portrait_is_gone_and_its_receipt_revoked(vault: IdentityVault, tmp_path: Path) -> None:
-    """It cannot be worn, shown or removed again."""
+async def test_a_removed_portrait_is_gone_and_its_receipt_revoked(
+    vault: IdentityVault, tmp_path: Path, forgotten: list[str]
+) -> None:
+    """It cannot be worn, shown or removed again, and the engines are told to drop it."""
     card = await vault.enroll("ada", portrait(), CONSENT)
     vault.remove("ada", card.id)
+    assert forgotten == [card.id]
     assert kinds(tmp_path) == ["granted", "revoked"]
     with pytest.raises(NotFound):
         vault.source("ada", card.id)

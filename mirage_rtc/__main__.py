@@ -1,0 +1,222 @@
+"""The composition root: `python -m mirage_rtc` and the `mirage-rtc` script. Alone it sees all three packages.
+
+A sub-command returns its exit code; an error that a person can mend ends as one sentence on stderr and exit code 2.
+"""
+
+import asyncio
+import signal
+import socket
+import ssl
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from aiohttp import web
+from rich.console import Console
+
+from mirage_rtc import audit, command_line, config, consent, doctor, log_setup, model_commands, signing_key
+from mirage_rtc.audit import AuditLog
+from mirage_rtc.command_line import Action, Command
+from mirage_rtc.config import Config
+from mirage_rtc.consent import ConsentLedger
+from mirage_rtc.errors import ConfigError, MirageError
+from mirage_rtc.grants import Grants
+from mirage_rtc.identities import IdentityVault
+from mirage_rtc.lane_worker import LaneSpec
+from mirage_rtc.metrics import Metrics
+from mirage_rtc.registry import FACE_NICE, EngineReport, Registry
+from models import mask_art, voice_presets
+from models.store import ModelMissing, Store
+from signaling import app, auth
+
+PACKAGED_PAGE = Path(app.__file__).resolve().parent / "web"
+CHECKOUT_PAGE = Path(app.__file__).resolve().parent.parent / "web"
+
+ENGINES = {"mesh": "embedded mesh warp on the CPU", "world": "embedded WORLD vocoder on the CPU"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; `argv` is without the program's name. Returns the exit code."""
+    command = command_line.parse(sys.argv[1:] if argv is None else argv)
+    try:
+        settings = config.load_process(command.config, command.overrides)
+        log_setup.configure(settings.log_level)
+        return COMMANDS[command.action](command, settings, Console())
+    except (MirageError, ModelMissing) as error:
+        Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"mirage-rtc: {error.sentence}")
+        return 2
+    except KeyboardInterrupt:  # to stop is what was asked for
+        return 0
+
+
+def _serve(command: Command, settings: Config, console: Console) -> int:
+    """Everything that can be refused first, then the models, then calls until Ctrl-C or SIGTERM."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    key = signing_key.load_or_create(settings.data_dir)
+    tls = _tls(settings)
+    _require_free_port(settings)
+    model_commands.fetch_models(_store(settings), model_commands.chosen(()), console)
+    asyncio.run(_run(command, settings, key, tls, console))
+    return 0
+
+
+def _token(command: Command, settings: Config, console: Console) -> int:
+    """A link for a server that runs with the same data directory."""
+    key = signing_key.load_or_create(settings.data_dir)
+    _print_link(console, _link(command, settings, key, port=settings.port))
+    return 0
+
+
+def _doctor(command: Command, settings: Config, console: Console) -> int:
+    return doctor.report(settings, console)
+
+
+def _models(command: Command, settings: Config, console: Console) -> int:
+    tasks = {
+        "list": model_commands.list_models,
+        "fetch": model_commands.fetch_models,
+        "verify": model_commands.verify_models,
+    }
+    return tasks[command.task](_store(settings), model_commands.chosen(command.names), console)
+
+
+COMMANDS: dict[Action, Callable[[Command, Config, Console], int]] = {
+    "serve": _serve,
+    "token": _token,
+    "doctor": _doctor,
+    "models": _models,
+}
+
+
+async def _run(command: Command, settings: Config, key: bytes, tls: ssl.SSLContext | None, console: Console) -> None:
+    """Serve until a signal comes, then close everything in the order opposite to its opening."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    with AuditLog(settings.data_dir / audit.FILE_NAME) as log, console.status("Starting the engines") as status:
+        async with (
+            _composed(settings, key, log) as (registry, application),
+            app.serve(application, host=settings.host, port=settings.port, tls=tls) as port,
+        ):
+            status.stop()
+            console.print(_engines_in_words(registry.engines()), highlight=False)
+            _print_link(console, _link(command, settings, key, port=port))
+            await stop.wait()
+            console.print("Stopping.")
+
+
+@asynccontextmanager
+async def _composed(settings: Config, key: bytes, log: AuditLog) -> AsyncIterator[tuple[Registry, web.Application]]:
+    """The registry with warm engines, and the application over it."""
+    metrics = Metrics()
+    registry = Registry(settings, face=_face(settings), voice=_voice(), audit=log, metrics=metrics)
+    vault, forgetting = _vault(settings, key, registry)
+    await registry.start(vault)
+    try:
+        yield (
+            registry,
+            app.build_app(
+                config=settings,
+                registry=registry,
+                vault=vault,
+                voices=voice_presets.PRESETS,
+                link_key=auth.link_key(key),
+                prometheus=metrics.registry,
+                web_root=PACKAGED_PAGE if PACKAGED_PAGE.is_dir() else CHECKOUT_PAGE,
+            ),
+        )
+    finally:
+        await asyncio.gather(*forgetting, return_exceptions=True)
+        await registry.close()
+
+
+def _face(settings: Config) -> LaneSpec:
+    return LaneSpec(
+        engine="models.mesh_face_engine:MeshFaceEngine",
+        pipeline="mirage_rtc.swap_pipeline:SwapPipeline",
+        arguments={"store_root": str(_store(settings).root)},
+        nice=FACE_NICE,
+    )
+
+
+def _voice() -> LaneSpec:
+    return LaneSpec(
+        engine="models.world_voice_engine:WorldVoiceEngine", pipeline="mirage_rtc.voice_pipeline:VoicePipeline"
+    )
+
+
+def _vault(settings: Config, key: bytes, registry: Registry) -> tuple[IdentityVault, set[asyncio.Task[None]]]:
+    """The vault, and the set of tasks that tell the lanes what was forgotten."""
+    forgetting: set[asyncio.Task[None]] = set()
+
+    def on_forgotten(identity_id: str) -> None:
+        task = asyncio.get_running_loop().create_task(registry.forget_identity(identity_id))
+        forgetting.add(task)
+        task.add_done_callback(forgetting.discard)
+
+    ledger = ConsentLedger(settings.data_dir / consent.FILE_NAME, signing_key.derive(key, "consent"))
+    vault = IdentityVault(
+        masks=mask_art.MASKS,
+        draw_mask=mask_art.thumbnail,
+        ledger=ledger,
+        inspect=registry.inspect_portrait,
+        max_portraits=settings.max_portraits,
+        max_bytes=settings.picture_max_bytes,
+        max_pixels=settings.picture_max_pixels,
+        on_forgotten=on_forgotten,
+    )
+    return vault, forgetting
+
+
+def _store(settings: Config) -> Store:
+    return Store(settings.data_dir / "models", offline=settings.offline)
+
+
+def _tls(settings: Config) -> ssl.SSLContext | None:
+    if settings.tls_cert is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    except OSError as error:  # ssl.SSLError is one
+        sentence = f"MIRAGE_TLS_CERT and MIRAGE_TLS_KEY cannot be used: {error.strerror or 'they are not a pair'}."
+        raise ConfigError("tls_unusable", sentence) from None
+    return context
+
+
+def _require_free_port(settings: Config) -> None:
+    """Find a taken port before anything is fetched or started; `app.serve` has the last word."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        socket.create_server((settings.host, settings.port), family=family).close()
+    except OSError as error:
+        sentence = (
+            f"Mirage cannot listen on port {settings.port} of {settings.host} ({error.strerror}): stop the program "
+            "that holds it, or choose another with --port."
+        )
+        raise ConfigError("port_taken", sentence) from None
+
+
+def _link(command: Command, settings: Config, key: bytes, *, port: int) -> str:
+    grants = Grants(passthrough=command.passthrough, badge_off=command.badge_off)
+    token = auth.mint(auth.link_key(key), command.subject, grants, settings.token_ttl_s, time.time())
+    return f"{settings.page_url(port)}/#t={token}"
+
+
+def _print_link(console: Console, link: str) -> None:
+    """On a line of its own and never wrapped, so that it can be copied, and read by another program."""
+    if console.is_terminal:
+        console.print("Open this link; it opens one call:")
+    console.print(link, style="bold cyan", highlight=False, soft_wrap=True, markup=False)
+
+
+def _engines_in_words(report: EngineReport) -> str:
+    face = ENGINES.get(report.face_name, report.face_name)
+    voice = ENGINES.get(report.voice_name, report.voice_name)
+    return f"Face: {face}, {report.face_state}. Voice: {voice}, {report.voice_state}."
+
+
+if __name__ == "__main__":
+    sys.exit(main())
