@@ -20,6 +20,7 @@ _ROOTS = {
     "ServerMessage": protocol.ServerMessage,
     "Problem": protocol.Problem,
     "Admission": protocol.Admission,
+    "Gallery": protocol.Gallery,
     "VoiceReference": protocol.VoiceReference,
     "SessionView": protocol.SessionView,
 }

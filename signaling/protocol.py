@@ -314,6 +314,12 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
     signal_url: str
 
 
+class Gallery(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to `GET /v1/identities`; the answer to `POST /v1/identities` is one `IdentityChoice`."""
+
+    identities: tuple[IdentityChoice, ...]
+
+
 class VoiceReference(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to `POST /v1/voices/reference`; `reference` goes into `set_voice`."""
 

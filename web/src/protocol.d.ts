@@ -88,6 +88,11 @@ export interface Failure {
   about?: string | null;
 }
 
+/** The answer to `GET /v1/identities`; the answer to `POST /v1/identities` is one `IdentityChoice`. */
+export interface Gallery {
+  identities: (IdentityChoice)[];
+}
+
 /** What the link's token allows beyond the call itself. */
 export interface Granted {
   passthrough: boolean;
