@@ -1,0 +1,137 @@
+// @ts-check
+/** The signalling socket: one session, reconnected with back-off until the server says that it is over. */
+
+import { backoffMs } from "./backoff.js";
+
+/**
+ * @typedef {import("./protocol.js").ServerMessage} ServerMessage
+ * @typedef {import("./protocol.js").ClientMessage} ClientMessage
+ * @typedef {{
+ *   onState: (state: "connecting" | "up" | "down", retryInMs: number | null) => void,
+ *   onMessage: (message: ServerMessage) => void,
+ *   onChunk: (data: ArrayBuffer) => void,
+ *   onOver: (code: string, sentence: string) => void,
+ *   stillValid: () => Promise<{ code: string, sentence: string } | null>,
+ * }} SocketHooks `stillValid` tells why the session is refused for good, or null to go on trying
+ */
+
+const PING_MS = 2000;
+const SILENCE_MS = 7000;
+/** After these the server wants no reconnect (signaling/protocol.py, Closing). */
+const FINAL = new Set(["replaced", "bye"]);
+
+export class SignalSocket {
+  /** @param {string} url @param {() => string} token @param {SocketHooks} hooks */
+  constructor(url, token, hooks) {
+    this.url = url;
+    this.token = token;
+    this.hooks = hooks;
+    /** @type {WebSocket | null} */
+    this.socket = null;
+    this.attempt = 0;
+    this.stopped = false;
+    this.rttMs = /** @type {number | null} */ (null);
+    this.heardMs = 0;
+    this.retry = 0;
+    this.pinger = setInterval(() => this.#ping(), PING_MS);
+    addEventListener("online", () => this.#hurry());
+  }
+
+  connect() {
+    if (this.stopped || this.socket) return;
+    this.hooks.onState("connecting", null);
+    const socket = new WebSocket(this.url, ["mirage.v1", `bearer.${this.token()}`]);
+    socket.binaryType = "arraybuffer";
+    this.socket = socket;
+    let opened = false;
+    /** @type {{ code: string, sentence: string } | null} */
+    let last = null;
+    this.heardMs = performance.now();
+    socket.onopen = () => {
+      opened = true;
+      this.send({ type: "hello", version: 1 });
+    };
+    socket.onmessage = (event) => {
+      this.heardMs = performance.now();
+      if (typeof event.data !== "string") return this.hooks.onChunk(event.data);
+      const message = /** @type {ServerMessage} */ (JSON.parse(event.data));
+      if (message.type === "closing") last = message;
+      this.#take(message);
+    };
+    socket.onclose = () => {
+      if (this.socket === socket) this.#down(opened, last);
+    };
+  }
+
+  /** Dropped when the socket is down: the state is sent again after `welcome`. @param {ClientMessage} message */
+  send(message) {
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+  }
+
+  /** False when the socket is down or has too much waiting. @param {ArrayBuffer} chunk @param {number} mostWaitingBytes */
+  sendChunk(chunk, mostWaitingBytes) {
+    if (this.socket?.readyState !== WebSocket.OPEN || this.socket.bufferedAmount > mostWaitingBytes) return false;
+    this.socket.send(chunk);
+    return true;
+  }
+
+  stop() {
+    this.stopped = true;
+    clearInterval(this.pinger);
+    clearTimeout(this.retry);
+    this.socket?.close();
+    this.socket = null;
+  }
+
+  /** @param {ServerMessage} message */
+  #take(message) {
+    if (message.type === "pong") {
+      this.rttMs = performance.now() - message.sent_ms;
+      return;
+    }
+    if (message.type === "welcome") {
+      this.attempt = 0;
+      this.hooks.onState("up", null);
+    }
+    this.hooks.onMessage(message);
+  }
+
+  /** @param {boolean} opened @param {{ code: string, sentence: string } | null} last */
+  async #down(opened, last) {
+    this.socket = null;
+    this.rttMs = null;
+    if (this.stopped) return;
+    if (last && FINAL.has(last.code)) return this.#over(last);
+    const wait = backoffMs(this.attempt);
+    this.attempt += 1;
+    this.hooks.onState("down", wait);
+    this.retry = setTimeout(() => this.connect(), wait);
+    if (opened) return;
+    const refused = await this.hooks.stillValid(); // a refused upgrade tells the page no reason
+    if (refused && !this.stopped) this.#over(refused);
+  }
+
+  /** @param {{ code: string, sentence: string }} why */
+  #over(why) {
+    this.stop();
+    this.hooks.onOver(why.code, why.sentence);
+  }
+
+  #ping() {
+    if (this.socket?.readyState !== WebSocket.OPEN) return;
+    if (performance.now() - this.heardMs > SILENCE_MS) {
+      const dead = this.socket;
+      this.#down(true, null);
+      dead.close(); // a dead network answers no close; `#down` has already moved on
+      return;
+    }
+    this.send({ type: "ping", sent_ms: performance.now() });
+  }
+
+  #hurry() {
+    if (this.stopped || this.socket) return;
+    clearTimeout(this.retry);
+    this.attempt = 0;
+    this.connect();
+  }
+}

@@ -1,0 +1,141 @@
+// @ts-check
+/** The voices to choose from, the sliders, and “like this clip”. */
+
+import { ClipRecorder, RECORD_S, readClip } from "./clip.js";
+import { find, make, roveRadios, say } from "./dom.js";
+
+/** @typedef {Required<import("./protocol.js").VoiceChoice>} Voice */
+
+/**
+ * @typedef {{ choose: (voice: Voice) => void, reference: (wav: Blob) => Promise<import("./protocol.js").VoiceReference>,
+ *   microphone: () => string }} VoiceHooks
+ */
+
+const CLIP = { name: "clip", title: "Like your clip", description: "Drawn towards the voice in the clip." };
+const SEND_AFTER_MS = 120;
+/** Custom must be a step away from the person's own voice; the server refuses less than two semitones. */
+const CUSTOM_START = { pitch_semitones: 3, formant_ratio: 1.08 };
+
+/** @param {import("./protocol.js").VoiceChoice | undefined} voice @returns {Voice} */
+export function complete(voice) {
+  return { preset: "disguise", pitch_semitones: 0, formant_ratio: 1, breath: 0, reference: null, ...voice };
+}
+
+/** @param {Voice} voice */
+export function fineWords(voice) {
+  const signed = `${voice.pitch_semitones > 0 ? "+" : voice.pitch_semitones < 0 ? "−" : ""}${Math.abs(voice.pitch_semitones)}`;
+  return {
+    pitch: `${signed} ${Math.abs(voice.pitch_semitones) === 1 ? "semitone" : "semitones"}`,
+    formant: `×${voice.formant_ratio.toFixed(2)}`, breath: `${Math.round(voice.breath * 100)} %`,
+  };
+}
+
+export class VoicePanel {
+  /** @param {import("./store.js").Store} store @param {VoiceHooks} hooks */
+  constructor(store, hooks) {
+    this.store = store;
+    this.hooks = hooks;
+    this.box = find("voices", HTMLDivElement);
+    this.fine = find("fine-tune", HTMLDetailsElement);
+    this.sliders = ["pitch", "formant", "breath"].map((id) => find(id, HTMLInputElement));
+    this.words = find("clip-words", HTMLParagraphElement);
+    this.recordButton = find("clip-record", HTMLButtonElement);
+    this.uploadButton = find("clip-upload", HTMLButtonElement);
+    this.file = find("clip-file", HTMLInputElement);
+    this.voice = complete(undefined);
+    this.clip = /** @type {string | null} */ (null);
+    this.timer = 0;
+    this.drawn = "";
+    this.recorder = new ClipRecorder(find("clip-progress", HTMLProgressElement));
+    roveRadios(this.box);
+    for (const slider of this.sliders) slider.oninput = () => this.#slid();
+    this.recordButton.onclick = () => void this.#record();
+    this.uploadButton.onclick = () => this.file.click();
+    this.file.onchange = () => void this.#upload();
+    store.watch((state) => this.#render(state));
+  }
+
+  /** @param {import("./store.js").PageState} state */
+  #render(state) {
+    const voices = [...(state.welcome?.voices ?? []), ...(this.clip ? [CLIP] : [])];
+    if (!this.timer) this.voice = complete(state.server?.voice); // a slider under the finger is ahead of the server
+    const chosen = this.voice.reference ? CLIP.name : this.voice.preset;
+    const key = voices.map((each) => each.name).join();
+    if (key !== this.drawn) this.box.replaceChildren(...voices.map((each) => this.#card(each)));
+    this.drawn = key;
+    for (const card of /** @type {NodeListOf<HTMLButtonElement>} */ (this.box.querySelectorAll(".voice"))) {
+      const checked = card.dataset.voice === chosen;
+      card.ariaChecked = String(checked);
+      card.tabIndex = checked ? 0 : -1;
+      card.disabled = state.socket !== "up";
+    }
+    for (const button of [this.recordButton, this.uploadButton]) button.disabled = state.socket !== "up" || this.recorder.busy;
+    this.#showSliders();
+  }
+
+  /** @param {import("./protocol.js").VoicePreset} preset */
+  #card(preset) {
+    const card = make("button", { type: "button", className: "voice", role: "radio" },
+      make("strong", { textContent: preset.title }), make("small", { textContent: preset.description }));
+    card.dataset.voice = preset.name;
+    card.onclick = () => this.#choose(preset.name);
+    return card;
+  }
+
+  /** @param {string} name */
+  #choose(name) {
+    if (name === CLIP.name) this.voice = complete({ preset: "custom", reference: this.clip });
+    else if (name === "custom") this.voice = complete({ preset: name, ...CUSTOM_START });
+    else this.voice = complete({ preset: name });
+    if (name === "custom") this.fine.open = true;
+    this.hooks.choose(this.voice);
+    this.#showSliders();
+  }
+
+  #slid() {
+    const [pitch = 0, formant = 1, breath = 0] = this.sliders.map((each) => each.valueAsNumber);
+    this.voice = { ...this.voice, pitch_semitones: pitch, formant_ratio: formant, breath };
+    this.#showSliders();
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => {
+      this.timer = 0;
+      this.hooks.choose(this.voice);
+    }, SEND_AFTER_MS);
+  }
+
+  #showSliders() {
+    const words = fineWords(this.voice);
+    const values = [this.voice.pitch_semitones, this.voice.formant_ratio, this.voice.breath];
+    this.sliders.forEach((slider, at) => {
+      slider.valueAsNumber = values[at] ?? 0;
+      slider.setAttribute("aria-valuetext", [words.pitch, words.formant, words.breath][at] ?? "");
+      say(find(`${slider.id}-words`, HTMLOutputElement), [words.pitch, words.formant, words.breath][at] ?? "");
+    });
+    say(find("fine-words", HTMLSpanElement), `${words.pitch}, ${words.formant}, breath ${words.breath}`);
+  }
+
+  async #record() {
+    say(this.words, "Recording. Let one person speak, close to the microphone, without music.");
+    this.recordButton.disabled = this.uploadButton.disabled = true;
+    await this.#measure(this.recorder.record(this.hooks.microphone(), RECORD_S));
+  }
+
+  async #upload() {
+    const file = this.file.files?.[0];
+    this.file.value = "";
+    if (file) await this.#measure(readClip(file));
+  }
+
+  /** @param {Promise<Blob>} clip rejects with a sentence */
+  async #measure(clip) {
+    try {
+      const { reference, title } = await this.hooks.reference(await clip);
+      this.clip = reference;
+      say(this.words, `${title || "The clip"} was measured. Your voice now moves towards it.`);
+      this.#choose(CLIP.name);
+    } catch (error) {
+      say(this.words, error instanceof Error ? error.message : "The clip could not be used. Try another one.");
+    }
+    this.#render(this.store.value);
+  }
+}

@@ -1,0 +1,140 @@
+// @ts-check
+/** What the state means, in words. Pure: `view.js` shows what these return. */
+
+/**
+ * @typedef {import("./store.js").PageState} PageState
+ * @typedef {{ title: string, text: string, code?: string, action?: "resume_here" | "retry" | "play" }} Card
+ */
+
+export const ACTION_WORDS = { resume_here: "Bring the call back here", retry: "Try again", play: "Play" };
+
+/** The big sentence under the pictures. @param {PageState} state @returns {{ headline: string, detail: string }} */
+export function stateWords(state) {
+  if (state.phase === "live" && state.server) return liveWords(state, state.server);
+  const face = faceTitle(state);
+  switch (state.phase) {
+    case "ready":
+      return { headline: `You will appear as ${face}.`, detail: "Nothing is sent before you go live." };
+    case "starting":
+    case "live":
+      return { headline: "Connecting.", detail: "You are covered until the first converted picture is there." };
+    case "joining":
+      return { headline: "Joining.", detail: "Asking the server for a place." };
+    case "full":
+      return { headline: "Waiting for a place.", detail: state.sentence };
+    default:
+      return { headline: "Not in a call.", detail: "Camera and microphone are off." };
+  }
+}
+
+/** @param {PageState} state @param {import("./protocol.js").CallState} server */
+function liveWords(state, server) {
+  if (state.pathState !== "connected") {
+    return { headline: "Reconnecting.", detail: "Your choices are kept. Nothing undisguised is sent meanwhile." };
+  }
+  return { headline: pictureWords(state, server), detail: `${faceDetail(state, server)} ${voiceWords(state, server)}`.trim() };
+}
+
+/** @param {PageState} state @param {import("./protocol.js").CallState} server */
+function pictureWords(state, server) {
+  if (server.passthrough_face && server.passthrough_voice) return "Your real face and voice are being sent.";
+  if (server.passthrough_face) return "Your real face is being sent.";
+  if (server.passthrough_voice) return "Your real voice is being sent.";
+  if (!state.hasCamera) return "You are heard, not seen.";
+  if (server.muted_video) return "Camera off: only a card is shown.";
+  switch (server.picture) {
+    case "live": return `You appear as ${faceTitle(state)}.`;
+    case "frozen": return "Held: the last safe picture.";
+    case "card": return "Covered: no face found.";
+    default: return "Covered until the first safe picture.";
+  }
+}
+
+/** @param {PageState} state @param {import("./protocol.js").CallState} server */
+function faceDetail(state, server) {
+  if (server.passthrough_face) return "Switch passthrough off to be covered again.";
+  if (!state.hasCamera) return "";
+  if (server.picture === "card" && !server.muted_video) return "Look into the camera; you appear again when your face is found.";
+  return "Your real face does not leave this server.";
+}
+
+/** @param {PageState} state @param {import("./protocol.js").CallState} server */
+function voiceWords(state, server) {
+  if (server.passthrough_voice) return "";
+  if (!state.hasMicrophone) return "No microphone is in use.";
+  if (server.muted_audio) return "Your microphone is muted.";
+  const sounds = server.voice.reference ? "is drawn towards your clip" : `is disguised as ${voiceTitle(state)}`;
+  if (server.sound === "live") return `Your voice ${sounds}.`;
+  return server.sound === "waiting" ? "Your voice is silent until its disguise runs." : "Your voice is silent: it cannot be disguised right now.";
+}
+
+/** @param {PageState} state */
+export function faceTitle(state) {
+  const worn = state.server?.identity;
+  return state.identities.find((each) => each.id === worn)?.title ?? "someone else";
+}
+
+/** @param {PageState} state */
+export function voiceTitle(state) {
+  const name = state.server?.voice.preset;
+  return state.welcome?.voices.find((each) => each.name === name)?.title ?? name ?? "someone else";
+}
+
+/** What lies over the picture when there is no call to show. @param {PageState} state @returns {Card | null} */
+export function cardFor(state) {
+  switch (state.phase) {
+    case "no_link":
+      return { title: "Open the link printed by the server", text: "Every call starts from a link that works once. Make a new one on the server:", code: "mirage-rtc token" };
+    case "refused":
+      return { title: "This link does not open a call", text: state.sentence, code: "mirage-rtc token" };
+    case "moved":
+      return { title: "The call moved to another tab", text: "One tab at a time can be in a call. Close the other one, or bring the call back.", action: "resume_here" };
+    case "full":
+      return { title: "The server is full", text: `${state.sentence} This page asks again by itself.` };
+    case "ended":
+      return { title: "The call has ended", text: state.sentence || "Camera and microphone are off. A new call needs a new link:", code: "mirage-rtc token" };
+    default:
+      return lostCard(state);
+  }
+}
+
+/** @param {PageState} state @returns {Card | null} */
+function lostCard(state) {
+  if (state.socket === "up" || state.retryInMs === null || state.showing) return null;
+  return { title: "The server does not answer", text: "Check that it is running and that this device is online. The page keeps trying; your choices are kept." };
+}
+
+/** The pill in the header. @param {PageState} state @returns {{ words: string, tone: "idle" | "good" | "warn" | "bad" }} */
+export function connectionWords(state) {
+  if (state.phase === "joining" && state.socket !== "down") return { words: "Joining", tone: "idle" };
+  if (["no_link", "refused", "moved", "ended"].includes(state.phase)) return { words: "Not connected", tone: "idle" };
+  if (state.socket !== "up") return { words: retryWords(state.retryInMs), tone: "bad" };
+  if (state.phase === "ready") return { words: "Ready", tone: "good" };
+  if (state.pathState === "recovering") return { words: "Reconnecting the media", tone: "warn" };
+  if (state.pathState !== "connected") return { words: "Connecting the media", tone: "warn" };
+  const rtt = state.figures?.rttMs;
+  const suffix = rtt === null || rtt === undefined ? "" : ` · ${Math.round(rtt)} ms round trip`;
+  if (state.path === "chunks") return { words: `Live over WebSocket${suffix}`, tone: "warn" };
+  return { words: `Live over WebRTC${suffix}`, tone: "good" };
+}
+
+/** @param {number | null} retryInMs */
+function retryWords(retryInMs) {
+  if (retryInMs === null) return "Connecting";
+  return `Server gone, next try in ${(retryInMs / 1000).toFixed(1)} s`;
+}
+
+/** @param {import("./protocol.js").Engines | null} engines */
+export function engineWords(engines) {
+  if (!engines) return "";
+  const how = { ready: "", starting: " (starting)", restarting: " (restarting)", failed: " (failed)" };
+  return `Face engine: ${engines.face_name}${how[engines.face_state]} · Voice engine: ${engines.voice_name}${how[engines.voice_state]}`;
+}
+
+/** Why this face may be worn. @param {PageState} state */
+export function consentWords(state) {
+  const worn = state.identities.find((each) => each.id === state.server?.identity);
+  if (!worn) return "";
+  if (worn.kind === "mask") return `${worn.title} is drawn and is nobody, so it needs no consent.`;
+  return worn.receipt_id ? `Consent for ${worn.title} is on record, receipt ${worn.receipt_id}.` : `Consent for ${worn.title} is on record.`;
+}
