@@ -7,16 +7,19 @@ What is corrected, and where upstream stands (tests/test_aiortc_private.py fails
 - the decoder queue is unbounded (aiortc#1192) and close() joins its thread on the loop: `DecodeQueue`.
 - rtcrtpsender encodes in the loop's default executor, re-creates the encoder for a new bitrate, and measures the audio
   level sample by sample in Python: `tune_sender`.
-- aioice never offers a loopback address: `offer_loopback`.
+- aioice never offers a loopback address, takes any UDP port (aioice#47), knows no 1:1 NAT: `offer_loopback`,
+  `limit_udp_ports`, `advertise`.
 """
 
 import asyncio
+import contextlib
+import itertools
 import math
 import queue
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Protocol
 
 import aioice.ice
 import numpy as np
@@ -181,18 +184,29 @@ def audio_level_dbov(frame: AudioFrame) -> int:
     return -127 if power <= 1e-12 else round(max(-127.0, min(0.0, 10.0 * math.log10(power))))
 
 
+class Source(Protocol):
+    """What a tuned sender needs of its track beside `recv`."""
+
+    generation: int
+    """Of the frame last handed over; when it grows, the next picture must not build on the former ones."""
+
+    def is_stale(self) -> bool:
+        """Whether what was last handed over may no longer be sent."""
+
+
 def tune_sender(
     started_not_yet: RTCRtpSender,
+    source: Source,
     *,
     threads: ThreadPoolExecutor,
     kbps_start: int,
     kbps_max: int,
-    is_stale: Callable[[], bool],
     on_feedback: Callable[[], None],
 ) -> None:
-    """Let a sender encode in `threads` with our encoder, and drop what by then `is_stale`: of a past generation."""
+    """Let a sender encode in `threads` with our encoder, and drop what by then is stale: of a past generation."""
     sender: Any = started_not_yet
     encoders: dict[str, Any] = {}
+    encoded_generation = source.generation
 
     def encoder_for(codec: Any) -> Any:
         if codec.name not in encoders:
@@ -201,13 +215,15 @@ def tune_sender(
         return encoders[codec.name]
 
     async def next_encoded_frame(codec: Any) -> RTCEncodedFrame | None:
+        nonlocal encoded_generation
         track: MediaStreamTrack = sender._RTCRtpSender__track
         frame: Any = await track.recv()
-        key = sender._RTCRtpSender__force_keyframe
+        key = sender._RTCRtpSender__force_keyframe or source.generation != encoded_generation
+        encoded_generation = source.generation
         sender._RTCRtpSender__force_keyframe = False
         encode = encoder_for(codec).encode
         payloads, timestamp = await asyncio.get_running_loop().run_in_executor(threads, encode, frame, key)
-        if is_stale():
+        if source.is_stale():
             sender._send_keyframe()  # what was dropped was a reference
             return None
         level: Any = audio_level_dbov(frame) if isinstance(frame, AudioFrame) else None
@@ -227,6 +243,33 @@ def without_receiver_estimate(sdp: str) -> str:
     """The SDP without REMB and abs-send-time: upstream's estimator throttles a loss-free uplink to a quarter."""
     unwanted = ("goog-remb", "abs-send-time")
     return "".join(line for line in sdp.splitlines(keepends=True) if not any(word in line for word in unwanted))
+
+
+def advertise(sdp: str, public_ips: tuple[str, ...]) -> str:
+    """The SDP with each host candidate given once more for every public address (a 1:1 NAT keeps ports; RFC 8839)."""
+    lines: list[str] = []
+    for line in sdp.splitlines(keepends=True):
+        lines.append(line)
+        parts = line.split(" ")
+        if line.startswith("a=candidate:") and "typ host" in line:
+            lines += [" ".join([*parts[:4], ip, *parts[5:]]) for ip in public_ips if (":" in ip) == (":" in parts[4])]
+    return "".join(lines)
+
+
+def limit_udp_ports(loop: asyncio.AbstractEventLoop, low: int, high: int) -> None:
+    """Bind every datagram socket of `loop` that asks for any port between `low` and `high`, both included."""
+    create = loop.create_datagram_endpoint
+    ports = itertools.cycle(range(low, high + 1))
+
+    async def create_in_range(factory: Any, local_addr: Any = None, **options: Any) -> Any:
+        if local_addr is None or local_addr[1] != 0:
+            return await create(factory, local_addr=local_addr, **options)
+        for _ in range(low, high + 1):
+            with contextlib.suppress(OSError):
+                return await create(factory, local_addr=(local_addr[0], next(ports)), **options)
+        raise OSError("no free UDP port between MIRAGE_UDP_PORT_MIN and MIRAGE_UDP_PORT_MAX")
+
+    setattr(loop, "create_datagram_endpoint", create_in_range)  # noqa: B010 - mypy refuses a plain assignment
 
 
 def offer_loopback(enabled: bool) -> None:

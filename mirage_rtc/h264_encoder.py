@@ -69,8 +69,8 @@ class RealtimeH264Encoder:
             "tune": "zerolatency",
             "level": level_for(width_px, height_px),
             "forced-idr": "1",
-            "maxrate": str(self._max_bps),
-            "bufsize": str(self._max_bps // 4),
+            "maxrate": str(self._target_bps),  # constant bitrate: the only mode x264 changes on the fly
+            "bufsize": str(self._target_bps // 4),
         }
         codec.profile = "Baseline"
         return codec

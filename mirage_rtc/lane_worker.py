@@ -18,11 +18,15 @@ from models.engines import PortraitError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneSpec:
-    """What a lane runs. `engine` and `pipeline` are "module:callable"; the pipeline is called with the engine."""
+    """What a lane runs. `engine` and `pipeline` are "module:callable"; the pipeline is called with the engine.
+
+    The jobs of `warm_up` are done before the worker says it is ready.
+    """
 
     engine: str
     pipeline: str
     arguments: dict[str, Any] = field(default_factory=dict)
+    warm_up: tuple[Any, ...] = ()
     nice: int = 0
 
 
@@ -94,9 +98,16 @@ def main(descriptor: int) -> None:
     if spec.nice and hasattr(os, "nice"):
         os.nice(spec.nice)
     try:
-        engine = _resolve(spec.engine)(**spec.arguments)
+        name, pipeline = _start(spec)
     except Exception as error:  # noqa: BLE001 - told to the server, which says what to do
-        connection.send(Failed(error=type(error).__name__))
-        return
-    connection.send(Ready(engine_name=engine.name))
-    _serve(connection, _resolve(spec.pipeline)(engine))
+        return connection.send(Failed(error=type(error).__name__))
+    connection.send(Ready(engine_name=name))
+    return _serve(connection, pipeline)
+
+
+def _start(spec: LaneSpec) -> tuple[str, Pipeline]:
+    engine = _resolve(spec.engine)(**spec.arguments)
+    pipeline: Pipeline = _resolve(spec.pipeline)(engine)
+    for job in spec.warm_up:
+        pipeline.handle(job)
+    return engine.name, pipeline

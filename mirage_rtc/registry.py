@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from mirage_rtc.aiortc_private import offer_loopback
+from mirage_rtc.aiortc_private import limit_udp_ports, offer_loopback
 from mirage_rtc.audit import AuditLog
 from mirage_rtc.clock import Clock, monotonic_s
 from mirage_rtc.config import Config, is_loopback
@@ -74,6 +74,7 @@ class Registry:
             kbps_start=config.video_kbps_start,
             kbps_max=config.video_kbps_max,
             threads=ThreadPoolExecutor(max(2, config.max_calls), thread_name_prefix="encode"),
+            advertise_ips=config.advertise_ips,
         )
         self._vault: IdentityVault | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -87,6 +88,8 @@ class Registry:
         """Start the lanes and wait until both engines are warm. Raises Unavailable "engine_failed"."""
         self._vault = vault
         offer_loopback(is_loopback(self._config.host))
+        if self._config.udp_port_min:
+            limit_udp_ports(asyncio.get_running_loop(), self._config.udp_port_min, self._config.udp_port_max)
         try:
             await asyncio.gather(*(lane.start() for lane in self._lanes()))
         except LaneDown as down:

@@ -21,7 +21,7 @@ from aiortc import (
 )
 from aiortc.sdp import candidate_from_sdp
 
-from mirage_rtc.aiortc_private import Liveness, tune_receiver, tune_sender, without_receiver_estimate
+from mirage_rtc.aiortc_private import Liveness, advertise, tune_receiver, tune_sender, without_receiver_estimate
 from mirage_rtc.errors import BadInput
 from mirage_rtc.leg import Leg, LegParts
 from mirage_rtc.tracks import (
@@ -44,12 +44,13 @@ _OFFER_BAD = "The offer cannot be used: offer at most one audio and one video tr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoding:
-    """How a leg encodes."""
+    """How a leg encodes and what addresses it names."""
 
     codec: str
     kbps_start: int
     kbps_max: int
     threads: ThreadPoolExecutor
+    advertise_ips: tuple[str, ...] = ()
 
 
 class RtcLeg:
@@ -76,7 +77,8 @@ class RtcLeg:
             self._prepare(transceiver)
         await self._connection.setLocalDescription(await self._connection.createAnswer())
         self.leg.start(self._run_watchdog())
-        return without_receiver_estimate(self._connection.localDescription.sdp)
+        answer = without_receiver_estimate(self._connection.localDescription.sdp)
+        return advertise(answer, self._encoding.advertise_ips)
 
     async def add_candidate(self, candidate: str, sdp_mid: str | None, sdp_m_line_index: int | None) -> None:
         """Add a trickled candidate; "" ends them. Raises BadInput "candidate_bad"."""
@@ -112,10 +114,10 @@ class RtcLeg:
         tune_receiver(transceiver.receiver, self._liveness.hear)
         tune_sender(
             transceiver.sender,
+            track,
             threads=self._encoding.threads,
             kbps_start=self._encoding.kbps_start,
             kbps_max=self._encoding.kbps_max,
-            is_stale=track.is_stale,
             on_feedback=self._liveness.hear,
         )
 
@@ -145,6 +147,6 @@ class RtcLeg:
         await asyncio.sleep(CONNECT_S)
         if self._connection.connectionState != "connected":
             return self._on_lost("ice_failed")
-        while (left_s := SILENT_S - self._liveness.silent_s) > 0:
+        while (left_s := SILENT_S - self._liveness.silent_s) > 0:  # noqa: ASYNC110 - silence sets no event
             await asyncio.sleep(left_s)
         return self._on_lost("peer_silent")

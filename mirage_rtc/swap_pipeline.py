@@ -29,6 +29,13 @@ class OpenFace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PrepareIdentity:
+    """Prepare an identity ahead of its first use: a mask takes a second, in which every call would stand still."""
+
+    identity: IdentitySource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WearFace:
     """Change the identity of a call from its next frame on."""
 
@@ -95,6 +102,8 @@ class SwapPipeline:
                 return wearer.wear(self._prepare(job.identity))
             case WearFace():
                 return self._wearers[job.call_id].wear(self._prepare(job.identity))
+            case PrepareIdentity():
+                self._prepare(job.identity)
             case InspectPortrait():
                 self._engine.prepare(IdentitySource(kind="portrait", name="", portrait=job.portrait))
             case ForgetIdentity():

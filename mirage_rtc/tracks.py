@@ -125,6 +125,7 @@ class ConvertedAudioTrack(MediaStreamTrack):
         self.generation = 0
         self._path = path
         self._on_sent = on_sent
+        self._former_generation = 0
         self._pts = 0
 
     async def recv(self) -> AudioFrame:
@@ -132,7 +133,7 @@ class ConvertedAudioTrack(MediaStreamTrack):
         if self.readyState != "live":
             raise MediaStreamError
         safe = await self._path.next()
-        self.generation = safe.generation
+        self._former_generation, self.generation = self.generation, safe.generation
         pcm = np.clip(safe.samples * 32767.0, -32768.0, 32767.0).astype(np.int16)
         frame = AudioFrame.from_ndarray(pcm.reshape(1, -1), format="s16", layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = AUDIO_RATE_HZ, self._pts, Fraction(1, AUDIO_RATE_HZ)
@@ -141,5 +142,5 @@ class ConvertedAudioTrack(MediaStreamTrack):
         return frame
 
     def is_stale(self) -> bool:
-        """Never: a stale frame would have to be replaced by silence, and `recv` has done so."""
-        return False
+        """Whether the frame last handed over is of the past, or the one before it, whose tail Opus still holds."""
+        return min(self._former_generation, self.generation) != self._path.gate.generation

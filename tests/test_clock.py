@@ -1,0 +1,61 @@
+"""Capture time and the spec's sync rule, in virtual time."""
+
+import pytest
+
+from mirage_rtc.clock import CaptureClock, SyncRule
+
+
+def test_jitter_does_not_move_capture_time() -> None:
+    """Frames that arrive up to 40 ms late are still captured a frame interval apart, within the slew."""
+    clock = CaptureClock()
+    late_s = (0.0, 0.04, 0.01, 0.03, 0.0, 0.02)
+    captured = [clock.capture_s(n * 0.05, 100 + n * 0.05 + late) for n, late in enumerate(late_s)]
+
+    steps = [after - before for before, after in zip(captured, captured[1:], strict=False)]
+
+    assert all(abs(step - 0.05) < 0.001 for step in steps)
+
+
+def test_capture_is_never_after_arrival() -> None:
+    """A frame cannot have been captured later than it came."""
+    clock = CaptureClock()
+
+    for n in range(200):
+        arrival_s = n * 0.0499
+        assert clock.capture_s(n * 0.05, arrival_s) <= arrival_s + 1e-9
+
+
+def test_a_jump_of_the_sender_is_followed() -> None:
+    """After a discontinuity over half a second the mapping starts afresh."""
+    clock = CaptureClock()
+    clock.capture_s(0.0, 10.0)
+
+    assert clock.capture_s(60.0, 10.05) == pytest.approx(10.05)
+
+
+def test_a_picture_over_150_ms_behind_the_audio_head_is_dropped() -> None:
+    """151 ms behind is late, 149 ms is not."""
+    rule = SyncRule()
+    rule.audio_sent(10.0)
+
+    assert rule.passes(9.9, now_s=10.0)
+    assert rule.passes(10.0 - 0.149, now_s=10.1)
+    assert not rule.passes(10.0 - 0.151, now_s=10.2)
+    assert rule.late == 1
+
+
+def test_one_late_picture_a_second_stays_alive() -> None:
+    """When every picture is late one a second goes out all the same."""
+    rule = SyncRule()
+    rule.audio_sent(100.0)
+    shown = [now for now in range(30) if rule.passes(50.0, now_s=now / 10)]
+
+    assert shown == [0, 10, 20]
+
+
+def test_without_audio_nothing_is_late() -> None:
+    """A video-only call drops nothing."""
+    rule = SyncRule()
+
+    assert all(rule.passes(0.0, now_s=n / 10) for n in range(20))
+    assert rule.skew_ms(5.0) == 0.0
