@@ -73,11 +73,11 @@ class WorldSynthesiser:
         return out[:hop]
 
     def _add_noise(self, out: Array, frames: Frames) -> None:
-        """One grain a frame, centred on it; the generator is asked for the same numbers whatever the hop."""
+        """One grain of random phase a frame, centred on it; the generator gives the same numbers whatever the hop."""
         power = frames.power * np.square(frames.aperiodicity * frames.gain[:, None] * _LOW_CUT)
-        amplitude = np.sqrt(_fold(power) * (_NOISE_FFT / 2))
-        normal = self._noise.standard_normal((len(power), 2, _NOISE_BINS))
-        grains = np.fft.irfft((normal[:, 0] + 1j * normal[:, 1]) * amplitude, _NOISE_FFT, axis=1)[:, :_GRAIN]
+        amplitude = np.sqrt(_fold(power) * _NOISE_FFT)
+        turn = self._noise.random((len(power), _NOISE_BINS))
+        grains = np.fft.irfft(np.exp(2j * np.pi * turn) * amplitude, _NOISE_FFT, axis=1)[:, :_GRAIN]
         grains *= _GRAIN_WINDOW
         # The grain of frame i begins at the frame before it, which is where hop sample i * FRAME_SAMPLES lies.
         for i, grain in enumerate(grains):
