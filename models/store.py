@@ -184,7 +184,8 @@ def _told(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        hint = "free some space" if error.errno == errno.ENOSPC else "check the path and its permissions"
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        hint = "free some space" if full else "check the path and its permissions"
         raise ModelMissing(f"{what} ({error.strerror or error}): {hint} and start again.") from error
 
 
