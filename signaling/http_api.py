@@ -3,12 +3,12 @@
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from mirage_rtc.errors import NotFound, Unavailable
+from mirage_rtc.errors import BadInput, NotFound, Unavailable
 from signaling import peer_socket, views
 from signaling.callers import caller, enter
 from signaling.calls import Call
 from signaling.http_rules import json_response
-from signaling.protocol import Admission, SessionView
+from signaling.protocol import SUBPROTOCOL, Admission, SessionView
 from signaling.services import SERVICES
 
 SIGNAL_PATH = "/v1/signal"
@@ -41,10 +41,9 @@ async def end_session(request: web.Request) -> web.Response:
 
 
 async def signal(request: web.Request) -> web.StreamResponse:
-    """`GET /v1/signal`: the WebSocket. Refused before the upgrade without a good token."""
+    """`GET /v1/signal`: the WebSocket. Refused before the upgrade without a good token, and before a link is used."""
     services = request.app[SERVICES]
-    if not web.WebSocketResponse().can_prepare(request).ok:
-        raise web.HTTPBadRequest
+    _require_upgrade(request)
     return await peer_socket.serve(request, await enter(request, services), services)
 
 
@@ -65,6 +64,18 @@ async def metrics(request: web.Request) -> web.Response:
     """`GET /metrics`: the text exposition."""
     body = generate_latest(request.app[SERVICES].prometheus)
     return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _require_upgrade(request: web.Request) -> None:
+    """Raises BadInput `upgrade_needed` or `subprotocol_unknown`.
+
+    aiohttp logs the subprotocols that it knows none of, and a token may be among them: it must never get that far.
+    """
+    offered = request.headers.get("Sec-WebSocket-Protocol")
+    if offered is not None and SUBPROTOCOL not in [name.strip() for name in offered.split(",")]:
+        raise BadInput("subprotocol_unknown", f"Offer the subprotocol {SUBPROTOCOL} beside the token's.")
+    if not web.WebSocketResponse(protocols=(SUBPROTOCOL,)).can_prepare(request).ok:
+        raise BadInput("upgrade_needed", "This address speaks WebSocket only. Connect with a WebSocket client.")
 
 
 def _own(request: web.Request) -> Call:

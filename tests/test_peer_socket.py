@@ -1,8 +1,23 @@
 """The signalling socket against a real server: one conversation, every refusal, replacement and going away."""
 
+import asyncio
+import json
 from pathlib import Path
+from typing import Any
 
-from tests.wire_server import closing, until, wire_server
+import aiohttp
+import pytest
+
+from signaling.limits import Limits
+from tests.fake_session import FakeCall
+from tests.wire_server import WireServer, closing, until, wire_server
+
+OFFER = "v=0\r\ns=-\r\n"
+
+
+def only_call(server: WireServer) -> FakeCall:
+    (call,) = server.calls.sessions.values()
+    return call
 
 
 async def test_a_caller_is_welcomed_with_all_a_page_needs(tmp_path: Path) -> None:
@@ -14,12 +29,243 @@ async def test_a_caller_is_welcomed_with_all_a_page_needs(tmp_path: Path) -> Non
         assert [voice["name"] for voice in welcome["voices"]] == ["disguise", "lower"]
         assert [face["id"] for face in welcome["identities"]] == ["mask:one", "mask:two"]
         assert welcome["state"]["identity"] == "mask:one"
+        assert welcome["engines"]["ready"] is True
         assert welcome["limits"]["sdp_bytes"] == 32_768
         assert (await until(socket, "stats"))["swapped"] == 7
 
 
-async def test_bye_ends_the_session(tmp_path: Path) -> None:
+async def test_turn_credentials_come_with_the_welcome(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"turn_urls": ("turn:t.example:3478",), "turn_secret": "s" * 32}
+    async with wire_server(tmp_path, **settings) as server, server.socket(await server.join()) as socket:
+        await socket.send_json({"type": "hello", "version": 1})
+        (turn,) = (await until(socket, "welcome"))["ice_servers"]
+        assert turn["urls"] == ["turn:t.example:3478"]
+        assert turn["username"].startswith("1800000300:")
+
+
+async def test_a_page_of_another_version_is_told_to_reload(tmp_path: Path) -> None:
+    async with wire_server(tmp_path) as server, server.socket(await server.join()) as socket:
+        await socket.send_json({"type": "hello", "version": 2})
+        code, sentence, _ = await closing(socket)
+        assert code == "version_unsupported"
+        assert "Reload" in sentence
+
+
+async def test_a_socket_that_says_nothing_is_closed_and_throws_nobody_out(tmp_path: Path) -> None:
+    """An older socket of the session stays until the new one has said hello."""
+    async with wire_server(tmp_path, limits=Limits(hello_s=0.2)) as server:
+        token = await server.join()
+        async with server.greeted(token) as older, server.socket(token) as silent:
+            assert (await closing(silent))[0] == "hello_missing"
+            await older.send_json({"type": "ping", "sent_ms": 1})
+            await until(older, "pong")
+
+
+async def test_messages_before_hello_are_refused(tmp_path: Path) -> None:
+    async with wire_server(tmp_path) as server, server.socket(await server.join()) as socket:
+        await socket.send_json({"type": "start_chunks"})
+        assert (await until(socket, "error"))["code"] == "hello_missing"
+
+
+async def test_an_offer_is_answered_and_candidates_are_filtered(tmp_path: Path) -> None:
+    """Link-local never reaches the session, neither trickled nor inside the offer."""
+    good = "candidate:1 1 udp 1 127.0.0.1 5000 typ host"
+    bad = "candidate:1 1 udp 1 169.254.169.254 80 typ host"
     async with wire_server(tmp_path) as server, server.greeted(await server.join()) as socket:
-        await socket.send_json({"type": "bye"})
-        assert (await closing(socket))[::2] == ("bye", 1000)
+        await socket.send_json({"type": "offer", "sdp": f"{OFFER}a={good}\r\na={bad}\r\n"})
+        assert (await until(socket, "answer"))["sdp"].startswith("v=0")
+        for line in (bad, "candidate:1 1 udp 1 x.local 80 typ host", good, ""):
+            await socket.send_json({"type": "candidate", "candidate": line, "sdp_mid": "0"})
+        await socket.send_json({"type": "ping", "sent_ms": 1})
+        await until(socket, "pong")
+        assert only_call(server).asked == [
+            ("negotiate", f"{OFFER}a={good}\r\n"),
+            ("add_candidate", good, "0", None),
+            ("add_candidate", "", "0", None),
+        ]
+
+
+async def test_an_offer_may_have_so_many_candidates(tmp_path: Path) -> None:
+    async with wire_server(tmp_path) as server, server.greeted(await server.join()) as socket:
+        await socket.send_json({"type": "offer", "sdp": OFFER})
+        for _ in range(33):
+            await socket.send_json({"type": "candidate", "candidate": ""})
+        assert (await until(socket, "error"))["code"] == "candidates_too_many"
+        await socket.send_json({"type": "offer", "sdp": OFFER})  # a new offer may have its own
+        await until(socket, "answer")
+        await socket.send_json({"type": "candidate", "candidate": ""})
+        await socket.send_json({"type": "ping", "sent_ms": 1})
+        await until(socket, "pong")
+        assert len(only_call(server).asked) == 35
+
+
+@pytest.mark.parametrize("size", [40_000, 3_000_000])
+async def test_a_huge_offer_is_refused_and_the_call_goes_on(tmp_path: Path, size: int) -> None:
+    """40 kB is read and measured; 3 MB is not even parsed beyond its type. Neither closes the socket."""
+    async with wire_server(tmp_path) as server, server.greeted(await server.join()) as socket:
+        await socket.send_json({"type": "offer", "sdp": "v=0\r\n" + "a" * size})
+        error = await until(socket, "error")
+        assert (error["code"], error["about"], error["retryable"]) == ("offer_too_large", "offer", False)
+        assert "32768 bytes" in error["sentence"]
+        await socket.send_json({"type": "offer", "sdp": OFFER})
+        await until(socket, "answer")
+
+
+async def test_another_huge_message_is_refused(tmp_path: Path) -> None:
+    async with wire_server(tmp_path) as server, server.greeted(await server.join()) as socket:
+        await socket.send_json({"type": "set_identity", "identity": "x" * 100_000})
+        assert (await until(socket, "error"))["code"] == "message_too_large"
+
+
+async def test_beyond_four_mebibytes_the_socket_closes_and_can_come_back(tmp_path: Path) -> None:
+    """The WebSocket layer refuses to buffer more: 1009. The session waits for its owner."""
+    async with wire_server(tmp_path) as server:
+        token = await server.join()
+        async with server.greeted(token) as socket:
+            connection = socket._response.connection
+            assert connection is not None
+            assert connection.transport is not None
+            head = b"\x81\xff" + (4 * 1024 * 1024 + 1).to_bytes(8, "big") + bytes(4)
+            connection.transport.write(head)  # a text frame that announces too much (RFC 6455 section 5.2)
+            while (await socket.receive(timeout=10)).type is aiohttp.WSMsgType.TEXT:
+                pass
+            assert socket.close_code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
+        async with server.greeted(token):
+            assert len(server.calls.sessions) == 1
+
+
+REFUSED = [
+    ('{"type":"offer","sdp":"nonsense"}', "offer_bad"),
+    ('{"type":"set_identity","identity":"mask:none"}', "identity_not_found"),
+    ('{"type":"set_voice","preset":"opera"}', "voice_unknown"),
+    ('{"type":"set_voice","preset":"lower","reference":"clip:none"}', "reference_not_found"),
+    ('{"type":"set_passthrough","face":true,"voice":false}', "passthrough_not_granted"),
+    ('{"type":"set_badge","visible":false}', "badge_not_granted"),
+    ('{"type":"hello","version":1}', "message_bad"),
+    ('{"type":"sudo"}', "message_bad"),
+    ("}{", "message_bad"),
+]
+
+
+async def test_each_refusal_has_its_code_and_the_call_goes_on(tmp_path: Path) -> None:
+    async with wire_server(tmp_path) as server, server.greeted(await server.join()) as socket:
+        for text, code in REFUSED:
+            await socket.send_str(text)
+            error = await until(socket, "error")
+            assert error["code"] == code
+            assert error["sentence"].endswith(".")
+        await socket.send_json({"type": "set_muted", "audio": True, "video": False})
+        assert (await until(socket, "state"))["muted_audio"] is True
+
+
+async def test_a_fault_inside_the_call_is_told_without_its_details(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither the caller nor the log gets the text of the fault: it may quote an address."""
+    async with wire_server(tmp_path) as server, server.greeted(await server.join()) as socket:
+        await socket.send_json({"type": "offer", "sdp": OFFER + "raise"})
+        error = await until(socket, "error")
+        assert (error["code"], error["retryable"]) == ("internal", True)
+        assert "192.0.2.1" not in json.dumps(error) + caplog.text
+        assert [vars(record)["fault"] for record in caplog.records] == ["RuntimeError"]
+
+
+async def test_every_change_is_followed_by_the_state(tmp_path: Path) -> None:
+    changes: list[tuple[dict[str, Any], dict[str, Any]]] = [
+        ({"type": "set_identity", "identity": "mask:two"}, {"identity": "mask:two"}),
+        ({"type": "set_muted", "audio": True, "video": True}, {"muted_audio": True, "muted_video": True}),
+        ({"type": "set_badge", "visible": False}, {"badge": False}),
+        ({"type": "set_passthrough", "face": True, "voice": True}, {"passthrough_face": True}),
+        ({"type": "set_voice", "preset": "lower", "breath": 0.5}, {}),
+    ]
+    async with wire_server(tmp_path) as server:
+        token = await server.join(passthrough=True, badge_off=True)
+        async with server.greeted(token) as socket:
+            for message, expected in changes:
+                await socket.send_json(message)
+                state = await until(socket, "state")
+                assert state | expected == state
+            assert state["voice"]["preset"] == "lower"
+            assert state["voice"]["breath"] == 0.5
+
+
+async def test_an_engine_that_goes_down_shows_in_the_state(tmp_path: Path) -> None:
+    async with wire_server(tmp_path) as server, server.greeted(await server.join()) as socket:
+        server.calls.ready = False
+        assert (await until(socket, "state"))["engines"]["face_state"] == "starting"
+
+
+async def test_notices_reach_the_page(tmp_path: Path) -> None:
+    async with wire_server(tmp_path) as server, server.greeted(await server.join()) as socket:
+        only_call(server).notice("voice_slow", "The voice takes longer than usual.")
+        assert (await until(socket, "notice"))["severity"] == "warning"
+
+
+async def test_bye_ends_the_session_and_its_resume_token(tmp_path: Path) -> None:
+    async with wire_server(tmp_path) as server:
+        token = await server.join()
+        async with server.greeted(token) as socket:
+            await socket.send_json({"type": "bye"})
+            assert (await closing(socket))[::2] == ("bye", aiohttp.WSCloseCode.OK)
         assert server.calls.sessions == {}
+        assert (await server.problem("GET", "/v1/identities", token))[:2] == (401, "resume_unknown")
+
+
+async def test_a_reload_takes_the_call_over(tmp_path: Path) -> None:
+    """The same resume token again: the older socket is told and closed, the session is the same one."""
+    async with wire_server(tmp_path) as server:
+        token = await server.join()
+        async with server.greeted(token) as older, server.greeted(token) as newer:
+            code, sentence, number = await closing(older)
+            assert (code, number) == ("replaced", aiohttp.WSCloseCode.POLICY_VIOLATION)
+            assert sentence.endswith(".")
+            await newer.send_json({"type": "offer", "sdp": OFFER})
+            await until(newer, "answer")
+            assert only_call(server).attached
+        await asyncio.sleep(0.05)
+        assert not only_call(server).attached
+
+
+async def test_rubbish_ends_the_session_with_its_own_code(tmp_path: Path) -> None:
+    """The anomaly rule, over the real socket; another session does not notice."""
+    async with wire_server(tmp_path) as server, server.greeted(await server.join("bob")) as other:
+        async with server.greeted(await server.join("eve")) as socket:
+            for _ in range(61):
+                await socket.send_str("rubbish")
+            code, sentence, _ = await closing(socket)
+            assert code == "too_many_invalid"
+            assert "30 %" in sentence
+        assert [call.subject for call in server.calls.sessions.values()] == ["bob"]
+        await other.send_json({"type": "offer", "sdp": OFFER})
+        await until(other, "answer")
+
+
+async def test_the_anomaly_window_survives_a_reconnect(tmp_path: Path) -> None:
+    async with wire_server(tmp_path) as server:
+        token = await server.join()
+        async with server.greeted(token) as socket:
+            for _ in range(40):
+                await socket.send_str("rubbish")
+            await socket.send_json({"type": "ping", "sent_ms": 1})
+            await until(socket, "pong")
+        async with server.greeted(token) as socket:
+            for _ in range(21):
+                await socket.send_str("rubbish")
+            assert (await closing(socket))[0] == "too_many_invalid"
+
+
+async def test_a_flood_is_dropped_with_a_code(tmp_path: Path) -> None:
+    limits = Limits(messages_per_s=5)
+    async with wire_server(tmp_path, limits=limits) as server, server.greeted(await server.join()) as socket:
+        for _ in range(30):
+            await socket.send_json({"type": "ping", "sent_ms": 1})
+        error = await until(socket, "error")
+        assert (error["code"], error["retryable"], error["about"]) == ("rate_limited", True, "ping")
+
+
+async def test_a_stopping_server_says_so(tmp_path: Path) -> None:
+    """Closing code 1001, so that the page calls again."""
+    async with wire_server(tmp_path) as server, server.greeted(await server.join()) as socket:
+        await server.stop()
+        code, _, number = await closing(socket)
+        assert (code, number) == ("going_away", aiohttp.WSCloseCode.GOING_AWAY)

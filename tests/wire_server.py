@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 import numpy as np
+from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from mirage_rtc.config import Config
@@ -39,11 +40,15 @@ class Listed:
 class WireServer:
     """Where the server is, what is behind it, and shorthand for its clients."""
 
-    def __init__(self, *, port: int, calls: FakeCalls, http: aiohttp.ClientSession, data_dir: Path) -> None:
+    def __init__(self, *, port: int, calls: FakeCalls, http: aiohttp.ClientSession, app: web.Application) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self.calls = calls
         self.http = http
-        self.data_dir = data_dir
+        self._app = app
+
+    async def stop(self) -> None:
+        """What the server does first when it stops."""
+        await self._app.shutdown()
 
     def link(self, subject: str = "ada", *, ttl_s: int = 600, now_s: float = NOW_S, **grants: Any) -> str:
         """A link token."""
@@ -147,4 +152,4 @@ async def wire_server(
         clock_s=lambda: NOW_S,
     )
     async with serve(app, host="127.0.0.1", port=0) as port, aiohttp.ClientSession() as http:
-        yield WireServer(port=port, calls=calls, http=http, data_dir=data_dir)
+        yield WireServer(port=port, calls=calls, http=http, app=app)
