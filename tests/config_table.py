@@ -11,9 +11,7 @@ END = "<!-- end of config table -->"
 
 def table() -> str:
     """One Markdown row a field."""
-    rows = [
-        f"| `{name}` | {f'`{default}`' if default else ''} | {sentence} |" for name, default, sentence in describe()
-    ]
+    rows = [f"| `{name}` | {_code(default)} | {sentence} |" for name, default, sentence in describe()]
     return "\n".join(["| variable | default | |", "|---|---|---|", *rows])
 
 
@@ -22,6 +20,10 @@ def with_table(text: str) -> str:
     head, rest = text.split(START)
     tail = rest.split(END)[1]
     return f"{head}{START}\n{table()}\n{END}{tail}"
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else ""
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The rules of the house that a linter does not know: sizes, names, a test for every module, one reader of the environment."""
+"""The rules of the house that a linter does not know: sizes, names, a test for every module, settings in one place."""
 
 import ast
 import statistics

@@ -91,10 +91,7 @@ def test_the_test_extra_pulls_in_no_torch() -> None:
 
 def test_no_file_carries_a_registry_s_address_or_a_lock() -> None:
     """Where packages come from is the reader's own setting."""
-    texts = [
-        path
-        for path in (ROOT / "pyproject.toml", ROOT / ".ci" / "run", ROOT / "README.md", ROOT / "web" / "package.json")
-    ]
+    texts = [ROOT / name for name in ("pyproject.toml", ".ci/run", ".ci/web", "README.md", "web/package.json")]
     words = ("pypi.org", "pythonhosted", "registry.npmjs", "index-url", "deb.debian.org")
     assert [(path.name, word) for path in texts for word in words if word in path.read_text()] == []
     locks = {"uv.lock", "poetry.lock", "package-lock.json", "requirements.txt"}
