@@ -58,6 +58,11 @@ export class Call {
     return true;
   }
 
+  /** It counts as lost from now on. */
+  giveUp() {
+    this.#lose();
+  }
+
   close() {
     this.closed = true;
     clearTimeout(this.timer);

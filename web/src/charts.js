@@ -16,15 +16,15 @@ const round = (/** @type {number | null} */ value) => (value === null ? "?" : St
 /** @type {readonly Chart[]} */
 export const CHARTS = [
   { id: "glass", title: "Picture delay", unit: "ms", floor: 250, digits: 0, value: (now) => now.glassMs, warn: (value) => value > 250,
-    words: (now) => `${how(now)}, camera to screen; server ${round(now.serverVideoMs)} ms` },
+    words: (now) => `${how(now)} to screen · server ${round(now.serverVideoMs)}` },
   { id: "mouth", title: "Voice delay", unit: "ms", floor: 250, digits: 0, value: (now) => now.mouthMs, warn: (value) => value > 250,
-    words: (now) => `${how(now)}, mouth to ear; server ${round(now.serverAudioMs)} ms` },
+    words: (now) => `${how(now)} to ear · server ${round(now.serverAudioMs)}` },
   { id: "fps", title: "Frames", unit: "per s", floor: 30, digits: 0, value: (now) => now.fps, warn: (value) => value < 15,
-    words: (now) => `Returned and shown; the server sends ${round(now.fpsServer)}` },
+    words: (now) => `Shown here · server sends ${round(now.fpsServer)}` },
   { id: "kbps", title: "Bitrate", unit: "kbit/s", floor: 1000, digits: 0, value: (now) => now.kbpsIn, warn: () => false,
-    words: (now) => `Coming back; ${round(now.kbpsOut)} kbit/s going out` },
+    words: (now) => `Coming back · ${round(now.kbpsOut)} going out` },
   { id: "drops", title: "Drops", unit: "per s", floor: 5, digits: 0, value: (now) => now.drops, warn: (value) => value > 5,
-    words: (now) => `Frames left out to stay live; ${now.cards} covered so far` },
+    words: (now) => `Left out to stay live · ${now.cards} covered` },
   { id: "skew", title: "Lip sync", unit: "ms", floor: 60, digits: 0, value: (now) => now.skewMs, warn: (value) => Math.abs(value) > 80, words: skewWords },
 ];
 

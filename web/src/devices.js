@@ -16,18 +16,23 @@ const ASIDE = {
 export const INSECURE =
   "This browser gives no camera to this address. Open the page over https, or on the server itself as http://localhost.";
 
-/** @param {{ name: string }} error a DOMException of getUserMedia @param {Kind | "both"} kind @returns {Problem} */
-export function deviceProblem(error, kind) {
+/**
+ * @param {{ name: string }} error a DOMException of getUserMedia @param {Kind | "both"} kind
+ * @param {boolean} [alone] the other kind fails too
+ * @returns {Problem}
+ */
+export function deviceProblem(error, kind, alone = false) {
   const noun = NOUN[kind];
+  const aside = ASIDE[alone ? "both" : kind];
   switch (error.name) {
     case "NotAllowedError":
     case "SecurityError":
       return { kind, code: "denied", sentence: `The browser may not use the ${noun}. Allow it with the icon beside the address, then press “Go live” again.` };
     case "NotReadableError":
     case "AbortError":
-      return { kind, code: "busy", sentence: `The ${noun} is in use by another program. Close that program, then press “Go live” again. ${ASIDE[kind]}` };
+      return { kind, code: "busy", sentence: `The ${noun} is in use by another program. Close that program, then press “Go live” again. ${aside}` };
     case "NotFoundError":
-      return { kind, code: "missing", sentence: `No ${noun} was found. Plug one in; it is used as soon as it appears. ${ASIDE[kind]}` };
+      return { kind, code: "missing", sentence: `No ${noun} was found. Plug one in; it is used as soon as it appears. ${aside}` };
     case "OverconstrainedError":
       return { kind, code: "chosen_missing", sentence: `The chosen ${noun} is not there. Pick another one under Devices.` };
     case "InsecureContext":
@@ -77,7 +82,8 @@ export async function openOne(kind, choice) {
 /** @param {{ name: string } | null} video @param {{ name: string } | null} audio @returns {Problem[]} */
 export function together(video, audio) {
   if (video && audio && video.name === audio.name) return [deviceProblem(video, "both")];
-  return [video && deviceProblem(video, "video"), audio && deviceProblem(audio, "audio")].filter((each) => each !== null);
+  const neither = video !== null && audio !== null;
+  return [video && deviceProblem(video, "video", neither), audio && deviceProblem(audio, "audio", neither)].filter((each) => each !== null);
 }
 
 /** @param {MediaStreamConstraints} wanted @returns {Promise<{ stream: MediaStream | null, error: { name: string } | null }>} */

@@ -66,7 +66,7 @@ export class Gallery {
   /** @param {import("./store.js").PageState} state */
   #render(state) {
     const { identities, server, thumbnails, welcome } = state;
-    this.zone.hidden = welcome !== null && !welcome.grants.enroll;
+    this.zone.hidden = !welcome?.grants.enroll;
     this.add.disabled = !welcome || state.socket !== "up";
     for (const [id, { tile }] of this.tiles) if (!identities.some((each) => each.id === id)) this.#drop(id, tile);
     identities.forEach((identity, at) => {

@@ -14,6 +14,7 @@ import { FigureTaker } from "./figure_taker.js";
  */
 
 const RETRIES_BEFORE_CHUNKS = 2;
+const SILENT_S = 4;
 
 export class Live {
   /** @param {import("./store.js").Store} store @param {import("./socket.js").SignalSocket} socket @param {Surfaces} surfaces @param {LiveHooks} hooks */
@@ -32,7 +33,8 @@ export class Live {
     /** @type {Chunks | null} */
     this.chunks = null;
     this.devices = new DeviceKeeper(store, surfaces.camera, hooks, () => this.#devicesChanged());
-    this.figures = new FigureTaker((now) => store.set({ figures: now }));
+    this.silentS = 0;
+    this.figures = new FigureTaker((now) => this.#took(now));
   }
 
   /** “Go live”. */
@@ -184,6 +186,13 @@ export class Live {
     this.#lost("unreachable");
   }
 
+  /** ICE takes many seconds to see a dead server; a connection that brings nothing for 4 s is given up. @param {import("./stats.js").Figures} now */
+  #took(now) {
+    this.store.set({ figures: now });
+    this.silentS = now.kbpsIn > 0 || !this.call?.connected ? 0 : this.silentS + 1;
+    if (this.silentS >= SILENT_S) this.call?.giveUp();
+  }
+
   /** A device came, went or was swapped while the call runs. */
   async #devicesChanged() {
     const stream = this.devices.stream;
@@ -200,6 +209,7 @@ export class Live {
     this.chunks?.close();
     this.call = null;
     this.chunks = null;
+    this.silentS = 0;
     this.figures.nothing();
   }
 }

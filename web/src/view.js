@@ -64,6 +64,8 @@ export class View {
       phase: state.phase, path: state.path, picture: state.server?.picture ?? "waiting", sound: state.server?.sound ?? "waiting",
       media: live && state.showing && state.hasCamera ? "on" : "off",
     });
+    for (const empty of document.querySelectorAll("[data-empty]")) /** @type {HTMLElement} */ (empty).hidden = state.welcome !== null;
+    for (const full of document.querySelectorAll("[data-full]")) /** @type {HTMLElement} */ (full).hidden = state.welcome === null;
     find("chunk-canvas", HTMLCanvasElement).hidden = state.path !== "chunks";
     find("remote-video", HTMLVideoElement).hidden = state.path === "chunks";
     find("before-empty", HTMLParagraphElement).hidden = state.hasCamera && !state.cameraOff;

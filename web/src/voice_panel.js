@@ -69,14 +69,14 @@ export class VoicePanel {
       card.tabIndex = checked ? 0 : -1;
       card.disabled = state.socket !== "up";
     }
+    say(find("voice-words", HTMLParagraphElement), voices.find((each) => each.name === chosen)?.description ?? "");
     for (const button of [this.recordButton, this.uploadButton]) button.disabled = state.socket !== "up" || this.recorder.busy;
     this.#showSliders();
   }
 
   /** @param {import("./protocol.js").VoicePreset} preset */
   #card(preset) {
-    const card = make("button", { type: "button", className: "voice", role: "radio" },
-      make("strong", { textContent: preset.title }), make("small", { textContent: preset.description }));
+    const card = make("button", { type: "button", className: "voice", role: "radio", title: preset.description, textContent: preset.title });
     card.dataset.voice = preset.name;
     card.onclick = () => this.#choose(preset.name);
     return card;
@@ -111,7 +111,8 @@ export class VoicePanel {
       slider.setAttribute("aria-valuetext", [words.pitch, words.formant, words.breath][at] ?? "");
       say(find(`${slider.id}-words`, HTMLOutputElement), [words.pitch, words.formant, words.breath][at] ?? "");
     });
-    say(find("fine-words", HTMLSpanElement), `${words.pitch}, ${words.formant}, breath ${words.breath}`);
+    const changed = [values[0] && words.pitch, values[1] !== 1 && words.formant, values[2] && `breath ${words.breath}`].filter(Boolean);
+    say(find("fine-words", HTMLSpanElement), changed.join(", ") || "as the preset is");
   }
 
   async #record() {

@@ -63,9 +63,14 @@ function voiceWords(state, server) {
   if (server.passthrough_voice) return "";
   if (!state.hasMicrophone) return "No microphone is in use.";
   if (server.muted_audio) return "Your microphone is muted.";
-  const sounds = server.voice.reference ? "is drawn towards your clip" : `is disguised as ${voiceTitle(state)}`;
-  if (server.sound === "live") return `Your voice ${sounds}.`;
+  if (server.sound === "live") return soundWords(state, server);
   return server.sound === "waiting" ? "Your voice is silent until its disguise runs." : "Your voice is silent: it cannot be disguised right now.";
+}
+
+/** @param {PageState} state @param {import("./protocol.js").CallState} server */
+function soundWords(state, server) {
+  if (server.voice.reference) return "Your voice is drawn towards your clip.";
+  return server.voice.preset === "disguise" ? "Your voice is disguised." : `Your voice is disguised: ${voiceTitle(state)}.`;
 }
 
 /** @param {PageState} state */
@@ -86,7 +91,7 @@ export function cardFor(state) {
     case "no_link":
       return { title: "Open the link printed by the server", text: "Every call starts from a link that works once. Make a new one on the server:", code: "mirage-rtc token" };
     case "refused":
-      return { title: "This link does not open a call", text: state.sentence, code: "mirage-rtc token" };
+      return { title: "This link does not open a call", text: `${state.sentence} A new one comes from the server:`, code: "mirage-rtc token" };
     case "moved":
       return { title: "The call moved to another tab", text: "One tab at a time can be in a call. Close the other one, or bring the call back.", action: "resume_here" };
     case "full":
