@@ -17,7 +17,7 @@ MIN_SKIN_CELLS = 40
 GAIN_RANGE = (0.75, 1.3)
 LIGHT_SHARE = np.array([0.8, 0.9, 0.9], np.float32)
 """How much of the wearer's low-frequency light (L) and tint (a, b) replaces the texture's own."""
-LIGHT_SIGMA = 0.1
+LIGHT_SIGMA = 0.15
 MAX_RELIGHT = 45.0
 
 
@@ -89,7 +89,8 @@ def _low_frequency(values: Plane, weight: Plane, width: float = 1.0) -> Plane:
     blurred = cv2.GaussianBlur(light, (0, 0), sigma).reshape(small[1], small[0], -1)
     blurred = blurred / (cv2.GaussianBlur(mass, (0, 0), sigma)[..., None] + 0.03)
     clipped = np.clip(blurred, -MAX_RELIGHT, MAX_RELIGHT)
-    return np.asarray(cv2.resize(clipped, (columns, rows), interpolation=cv2.INTER_LINEAR)).reshape(rows, columns, -1)
+    enlarged = cv2.resize(clipped, (columns, rows), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(enlarged, np.float32).reshape(rows, columns, -1)
 
 
 def _as_difference(lab: Plane, texture: Frame) -> NDArray[np.int16]:

@@ -12,15 +12,19 @@ from numpy.typing import NDArray
 
 from models import face_colour, face_matte, face_mesh, mesh_warp
 from models.engines import Frame
-from models.portrait import APRON_REACH, WornFace
+from models.portrait import WornFace
 
-GRID_PX = 112
+GRID_PX = 120
 WORK_PX = 320
-SHAPE_STRENGTH = 0.6
+SHAPE_STRENGTH = 0.85
+CONTACT_SHADOW, CONTACT_SHADOW_CELLS = 0.5, 4.0
+SEAM_SIGMA_CELLS = 1.2
+LIP_SHAPE = 0.6
+"""Less of a portrait's lips, because their shape is half expression."""
 SHAPE_LEARN_S = 1.0
 MIN_FACE_PX = 40.0
 MAX_YAW_DEG = 62.0
-MAX_COVERED_SHARE = 0.45
+MAX_COVERED_SHARE = 0.6
 
 Plane = NDArray[np.float32]
 Mark = Callable[[str], None]
@@ -60,7 +64,7 @@ class FaceDresser:
     ) -> mesh_warp.Grid | None:
         """Lay texture position, frame position, coverage, core and occlusion over the reshaped face."""
         reshaped = self._reshape(landmarks, elapsed_s)
-        own = face_mesh.with_apron(landmarks, APRON_REACH)
+        own = face_mesh.with_apron(landmarks, self._worn.reach)
         drawn = np.concatenate([reshaped, own[face_mesh.FACE_POINTS :]])
         region = mesh_warp.region_around(drawn, frame.shape[1], frame.shape[0])
         if region is None:
@@ -69,21 +73,27 @@ class FaceDresser:
         layers = np.column_stack([place, self._coverage, self._core, occlusion.vertices])
         corners = np.concatenate([self._worn.corners, layers[face_mesh.TRIANGLES]], 2, dtype=np.float32)
         grid = mesh_warp.interpolate(drawn, corners, face_mesh.TRIANGLES, region, GRID_PX)
-        if grid is not None:
-            outside = grid.inside == 0
-            grid.values[outside, 2:4] = grid.frame_positions()[outside]
+        if grid is None:
+            return None
+        outside = grid.inside == 0
+        grid.values[outside, 2:4] = grid.frame_positions()[outside]
+        # An open mouth worn on a shut one is a jump in the map: without this its line shows the grid's steps.
+        grid.values[..., :2] = cv2.GaussianBlur(grid.values[..., :2], (5, 5), SEAM_SIGMA_CELLS)
         return grid
 
     def _reshape(self, landmarks: face_mesh.Points, elapsed_s: float) -> face_mesh.Points:
         """Move the wearer's vertices towards the identity's shape, keeping what changes from frame to frame."""
         shape = self._worn.shape
         scale, rotation, shift = face_mesh.similarity(shape[face_mesh.RIGID], landmarks[face_mesh.RIGID])
-        deviation = ((landmarks - shift) @ rotation) / scale - shape
+        deviation = (((landmarks - shift) @ rotation) / np.float32(scale) - shape).astype(np.float32)
         if self._deviation is None:
             self._deviation = deviation
-        self._deviation += np.float32(min(elapsed_s / SHAPE_LEARN_S, 1.0)) * (deviation - self._deviation)
-        moved = landmarks - (SHAPE_STRENGTH * self._weight * self._deviation) @ rotation.T * scale
-        return np.asarray(moved, np.float32)
+        self._deviation = self._deviation + np.float32(min(elapsed_s / SHAPE_LEARN_S, 1.0)) * (
+            deviation - self._deviation
+        )
+        lasting = _same_for_both_lips(self._deviation)
+        moved = landmarks - (SHAPE_STRENGTH * self._weight * lasting) @ rotation.T * scale
+        return _uncrossed_lips(np.asarray(moved, np.float32), rotation[:, 1])
 
     def _sample(self, frame: Frame, grid: mesh_warp.Grid) -> tuple[Frame, Frame]:
         region = grid.region
@@ -98,7 +108,7 @@ class FaceDresser:
     ) -> bool:
         coverage, core, occluded = (np.clip(grid.values[..., channel], 0, 1) for channel in (4, 5, 6))
         small_texture, small_wearer = _shrink(texture, grid.size), _shrink(wearer, grid.size)
-        own = face_matte.own_features(grid, landmarks, self._worn.eyes)
+        own = face_matte.own_features(grid, landmarks, eyes=self._worn.eyes, mouth=self._worn.mouth)
         skin = coverage * (1 - own) * (1 - occluded)
         if not self._worn.opaque:
             likeness = face_matte.skin_likeness(small_wearer, skin * core)
@@ -111,7 +121,9 @@ class FaceDresser:
         size = (texture.shape[1], texture.shape[0])
         coloured = cv2.add(texture, cv2.resize(difference, size), dtype=cv2.CV_8U)
         mark("colour")
-        _blend(frame, grid, np.asarray(coloured, np.uint8), wearer, _Mattes(self._edge(coverage), own, occluded))
+        mattes = _Mattes(self._edge(coverage), own, occluded)
+        around = _shadowed(wearer, mattes.covered) if self._worn.opaque else wearer
+        _blend(frame, grid, np.asarray(coloured, np.uint8), around, mattes)
         mark("blend")
         return True
 
@@ -122,8 +134,8 @@ class FaceDresser:
 
     def _edge(self, coverage: Plane) -> Plane:
         if self._worn.opaque:
-            return np.clip((coverage - 0.4) / 0.2, 0, 1)
-        return np.asarray(cv2.GaussianBlur(coverage, (0, 0), 0.015 * GRID_PX), np.float32)
+            return np.asarray(np.clip((coverage - 0.4) / 0.2, 0, 1), np.float32)
+        return np.asarray(cv2.GaussianBlur(np.clip((coverage - 0.3) / 0.7, 0, 1), (0, 0), 0.015 * GRID_PX), np.float32)
 
 
 class _Mattes:
@@ -153,6 +165,13 @@ def _blend(frame: Frame, grid: mesh_warp.Grid, coloured: Frame, wearer: Frame, m
     region.cut(frame)[:] = cv2.blendLinear(np.asarray(face, np.uint8), under, edge, 1 - edge)
 
 
+def _shadowed(wearer: Frame, covered: Plane) -> Frame:
+    """The wearer's picture with the soft shadow that a mask throws on what it lies on."""
+    shadow = cv2.GaussianBlur(covered, (0, 0), CONTACT_SHADOW_CELLS) * np.float32(-CONTACT_SHADOW) + np.float32(1)
+    light = mesh_warp.upsample(np.asarray(shadow, np.float32), (wearer.shape[1], wearer.shape[0]))
+    return np.asarray(cv2.multiply(wearer, cv2.merge([light] * 3), dtype=cv2.CV_8U), np.uint8)
+
+
 def _frosted(picture: Frame) -> Frame:
     """The picture from at most 12 x 12 pixels: it tells that a hand is there, not whose face is behind."""
     small = cv2.resize(picture, (12, 12), interpolation=cv2.INTER_AREA)
@@ -172,7 +191,25 @@ def _wearable(landmarks: face_mesh.Points) -> bool:
     return abs(yaw_deg) < MAX_YAW_DEG
 
 
+def _same_for_both_lips(deviation: face_mesh.Points) -> face_mesh.Points:
+    """Shift both lips alike, so that a smiling portrait does not hold a shut mouth open."""
+    shared = deviation.copy()
+    middle = (deviation[face_mesh.UPPER_INNER_LIP] + deviation[face_mesh.LOWER_INNER_LIP]) / 2
+    shared[face_mesh.UPPER_INNER_LIP] = shared[face_mesh.LOWER_INNER_LIP] = middle
+    return shared
+
+
+def _uncrossed_lips(points: face_mesh.Points, down: NDArray[np.float32]) -> face_mesh.Points:
+    """Bring lips that overlap to the line between them: overlapping triangles would tear it."""
+    upper, lower = points[face_mesh.UPPER_INNER_LIP], points[face_mesh.LOWER_INNER_LIP]
+    overlap = np.minimum((lower - upper) @ down, 0)[:, None] / 2
+    points[face_mesh.UPPER_INNER_LIP] = upper + overlap * down
+    points[face_mesh.LOWER_INNER_LIP] = lower - overlap * down
+    return points
+
+
 def _shape_weight(opaque: bool) -> NDArray[np.float32]:
     """How much of the identity's shape each vertex takes: less towards the oval, where the picture around begins."""
-    steps = [1.0, 1.0, 1.0] if opaque else [0.0, 0.6, 1.0]
-    return np.choose(np.minimum(face_mesh.RINGS, 2), steps).astype(np.float32)[:, None]
+    weight = np.choose(np.minimum(face_mesh.RINGS, 2), [0.5, 0.8, 1.0]).astype(np.float32)
+    weight[face_mesh.OUTER_LIPS] = weight[face_mesh.INNER_LIPS] = LIP_SHAPE
+    return np.ones_like(weight)[:, None] if opaque else weight[:, None]

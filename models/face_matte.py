@@ -17,13 +17,21 @@ from models.mesh_warp import Grid
 Plane = NDArray[np.float32]
 
 LAB_WEIGHT = np.array([0.5, 1.3, 1.3], np.float32)
+EXPOSURE_DRIFT = np.array([16, 5, 5], np.float32)
+"""Lab that the whole face may change by through the camera's exposure and white balance, not through a hand."""
+FOREHEAD_ABOVE_CM = -5.0
+"""Canonical height (y down) above which the oval runs along the forehead."""
 MOUTH_SHUT, MOUTH_OPEN = 0.02, 0.06
 """Gap between the lips over the distance of the outer eye corners: below the first the mouth is wholly the mask's."""
 
 
 def rim_coverage() -> Plane:
-    """Opacity of each vertex of mesh and apron: none outside the oval, little on it, whole from the next ring on."""
-    inside = np.choose(np.minimum(face_mesh.RINGS, 2), [0.12, 0.9, 1.0])
+    """Opacity of each vertex of mesh and apron: whole inside the oval, fading over the apron, later over a forehead.
+
+    Values above 1 are meant: interpolated and clipped they keep the first part of the apron whole.
+    """
+    inside = np.ones(face_mesh.FACE_POINTS)
+    inside[face_mesh.OVAL] = np.where(face_mesh.CANONICAL[face_mesh.OVAL, 1] < FOREHEAD_ABOVE_CM, 2.0, 1.0)
     return np.concatenate([inside, np.zeros(len(face_mesh.OVAL))]).astype(np.float32)
 
 
@@ -44,18 +52,18 @@ def skin_likeness(wearer: Frame, counted: Plane) -> Plane:
     mean, spread = cv2.meanStdDev(lab, mask=np.where(counted > 0.5, 255, 0).astype(np.uint8))
     offset = (lab - mean[:, 0].astype(np.float32)) * LAB_WEIGHT
     distance = np.sqrt(np.einsum("ijk,ijk->ij", offset, offset))
-    tolerance = max(12.0, float(np.linalg.norm(spread[:, 0] * np.array([0.5, 1.0, 1.0]))))
-    return np.clip(2.2 - distance / np.float32(1.6 * tolerance), 0, 1).astype(np.float32)
+    tolerance = float(np.clip(np.linalg.norm(spread[:, 0] * np.array([0.5, 1.0, 1.0])), 9, 14))
+    return np.asarray(np.clip(2.2 - distance / (1.3 * tolerance), 0, 1), np.float32)
 
 
-def own_features(grid: Grid, landmarks: face_mesh.Points, eyes: float) -> Plane:
-    """Where the wearer's own eyes (share `eyes`) and, when it is open, inner mouth show through: 0..1."""
+def own_features(grid: Grid, landmarks: face_mesh.Points, *, eyes: float, mouth: float) -> Plane:
+    """Where the wearer's own eyes and, when it is open, inner mouth show through, at these shares: 0..1."""
     columns, rows = grid.size
     matte = np.zeros((rows, columns), np.uint8)
     if eyes > 0:
         for eye in (face_mesh.LEFT_EYE, face_mesh.RIGHT_EYE):
             cv2.fillPoly(matte, [_fixed(grid.points[eye])], (round(255 * eyes),), cv2.LINE_8, 4)
-    mouth = mouth_openness(landmarks)
+    mouth *= mouth_openness(landmarks)
     if mouth > 0:
         cv2.fillPoly(matte, [_fixed(grid.points[face_mesh.INNER_LIPS])], (round(255 * mouth),), cv2.LINE_8, 4)
     return cv2.GaussianBlur(matte, (0, 0), 0.009 * max(columns, rows)).astype(np.float32) / np.float32(255)
@@ -83,17 +91,20 @@ class Occlusion:
 class OcclusionGuard:
     """Remembers the colours of a wearer's face at its vertices and sees when something else is in their place.
 
-    A hand is skin too, so colour alone cannot tell it; a change against the wearer's own slow average can. Lids and
-    lips change by themselves and are left to their neighbours' opinion.
+    A hand is skin too, so colour alone cannot tell it; a change against the wearer's own slow average can, or the
+    loss of the pattern that nose, brows and lips make. Vertices that prove nothing follow their neighbours.
     """
 
     LEARN_S = 4.0
-    CHANGE_FROM, CHANGE_TO = 20.0, 34.0
+    CHANGE_FROM, CHANGE_TO = 15.0, 26.0
     LEARN_BELOW = 0.25
+    RELIEF_FROM = 9.0
+    LIKENESS_LOST = 0.5
 
     def __init__(self) -> None:
         self._memory: Plane | None = None
         self._judged = _judged_vertices()
+        self._even = _even_vertices(60)
         self._spread = _neighbour_average()
 
     def look(self, frame: Frame, landmarks: face_mesh.Points, elapsed_s: float) -> Occlusion:
@@ -102,21 +113,44 @@ class OcclusionGuard:
         if self._memory is None:
             self._memory = seen
         change = seen - self._memory
-        change -= np.median(change[self._judged], 0)
+        change -= np.clip(np.median(change[self._even], 0), -EXPOSURE_DRIFT, EXPOSURE_DRIFT)
         distance = np.linalg.norm(change * LAB_WEIGHT, axis=1) * self._judged
-        score = np.clip((self._spread @ distance - self.CHANGE_FROM) / (self.CHANGE_TO - self.CHANGE_FROM), 0, 1)
+        colour = (self._spread @ distance - self.CHANGE_FROM) / (self.CHANGE_TO - self.CHANGE_FROM)
+        score = np.clip(np.maximum(colour, self._lost_relief(seen[:, 0])), 0, 1)
         share = float(score[self._judged].mean())
         rate = min(elapsed_s / self.LEARN_S, 1.0) * (1.0 if share < self.LEARN_BELOW else 0.25)
         self._memory += np.float32(rate) * (seen - self._memory) * (1 - 0.8 * score)[:, None]
         apron = score[face_mesh.OVAL]
         return Occlusion(vertices=np.concatenate([score, apron]).astype(np.float32), share=share)
 
+    def _lost_relief(self, light: Plane) -> Plane:
+        """Where the pattern of light and dark that nose, brows and lips make has gone: -inf..1."""
+        assert self._memory is not None
+        known = self._memory[:, 0]
+        both, known_mean, mean = (self._spread @ values for values in (known * light, known, light))
+        known_spread = np.sqrt(np.maximum(self._spread @ known**2 - known_mean**2, 1.0))
+        spread = np.sqrt(np.maximum(self._spread @ light**2 - mean**2, 1.0))
+        likeness = (both - known_mean * mean) / (known_spread * spread)
+        telling = np.clip((known_spread - self.RELIEF_FROM) / self.RELIEF_FROM, 0, 1)
+        return np.asarray(telling * (self.LIKENESS_LOST - likeness) / self.LIKENESS_LOST, np.float32)
+
 
 def _judged_vertices() -> NDArray[np.bool_]:
-    judged = np.ones(face_mesh.FACE_POINTS, bool)
-    for group in (face_mesh.LEFT_EYE, face_mesh.RIGHT_EYE, face_mesh.INNER_LIPS, face_mesh.OVAL):
+    """Not lids and inner lips, which change by themselves, nor the rim, where hair and background come and go."""
+    judged = face_mesh.RINGS >= 2
+    for group in (face_mesh.LEFT_EYE, face_mesh.RIGHT_EYE, face_mesh.INNER_LIPS):
         judged[group] = False
-    return judged
+    return np.asarray(judged, np.bool_)
+
+
+def _even_vertices(count: int) -> NDArray[np.intp]:
+    """Judged vertices spread evenly over the face: the mesh is dense around the mouth, where hands go."""
+    allowed = np.flatnonzero(_judged_vertices())
+    shape = face_mesh.CANONICAL[allowed]
+    chosen = [0]
+    while len(chosen) < count:
+        chosen.append(int(np.linalg.norm(shape[:, None] - shape[chosen][None], axis=2).min(1).argmax()))
+    return allowed[chosen]
 
 
 def _neighbour_average() -> Plane:
@@ -139,4 +173,4 @@ def _colours_at(frame: Frame, landmarks: face_mesh.Points) -> Plane:
     lab = cv2.cvtColor(small, cv2.COLOR_BGR2LAB)
     scale = np.array([56 / part.shape[1], 64 / part.shape[0]])
     at = ((landmarks[:, :2] - [x0, y0]) * scale).astype(int)
-    return lab[np.clip(at[:, 1], 0, 63), np.clip(at[:, 0], 0, 55)].astype(np.float32)
+    return np.asarray(lab[np.clip(at[:, 1], 0, 63), np.clip(at[:, 0], 0, 55)], np.float32)

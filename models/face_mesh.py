@@ -20,6 +20,9 @@ OVAL = np.array(
 )
 INNER_LIPS = np.array([78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191])
 OUTER_LIPS = np.array([61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185])
+UPPER_INNER_LIP = np.array([191, 80, 81, 82, 13, 312, 311, 310, 415])
+LOWER_INNER_LIP = np.array([95, 88, 178, 87, 14, 317, 402, 318, 324])
+"""The two lips' inner edges, opposite points at the same place."""
 LEFT_EYE = np.array([33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246])
 RIGHT_EYE = np.array([263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466])
 LEFT_BROW = np.array([70, 63, 105, 66, 107, 55, 65, 52, 53, 46])
@@ -69,12 +72,19 @@ MIRROR = _mirror(CANONICAL)
 RINGS = _rings_from_oval(FACE_TRIANGLES)
 
 
-def with_apron(points: Points, reach: float) -> Points:
-    """Append the apron: each oval vertex carried outward to `reach` times its distance from the face's middle."""
+def apron_reach(side: float, top: float) -> NDArray[np.float32]:
+    """How far the apron goes at each oval vertex, in distances from the face's middle: `top` above the forehead."""
+    oval = CANONICAL[OVAL, :2]
+    outward = oval - oval.mean(0)
+    up = np.clip(-outward[:, 1] / np.linalg.norm(outward, axis=1), 0, 1)
+    return np.asarray(side + (top - side) * up**2, np.float32)
+
+
+def with_apron(points: Points, reach: NDArray[np.float32]) -> Points:
+    """Append the apron: each oval vertex carried outward to `reach` (36,) times its distance from the face's middle."""
     oval = points[OVAL]
-    middle = oval.mean(0)
     apron = oval.copy()
-    apron[:, :2] += (oval - middle)[:, :2] * np.float32(reach - 1)
+    apron[:, :2] += (oval - oval.mean(0))[:, :2] * (reach - 1)[:, None]
     return np.concatenate([points, apron])
 
 

@@ -46,7 +46,7 @@ def thumbnail(name: str, size_px: int) -> Frame:
     assert grid is not None, "the canonical face shows all its triangles"
     picture = mesh_warp.sample(art, grid.values[..., :2]).astype(np.float32)
     shown = cv2.GaussianBlur(np.clip((grid.values[..., 2] - 0.4) / 0.2, 0, 1), (0, 0), 0.8)[..., None]
-    return np.clip(_backdrop(size_px) * (1 - shown) + picture * shown, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(_backdrop(size_px) * (1 - shown) + picture * shown, 0, 255), np.uint8)
 
 
 @functools.cache
@@ -59,21 +59,23 @@ def worn(name: str) -> WornFace:
         texture=np.asarray(texture, np.uint8),
         corners=np.ascontiguousarray(corners, np.float32),
         shape=face_mesh.CANONICAL,
+        reach=canvas.APRON_REACH,
         opaque=True,
         eyes=0.0 if name == "visor" else 1.0,
+        mouth=0.3,
     )
 
 
 def _backdrop(size_px: int) -> NDArray[np.float32]:
     y, x = np.mgrid[0:size_px, 0:size_px].astype(np.float32) / size_px - 0.5
     glow = np.exp(-(x * x + (y + 0.1) ** 2) * 4)[..., None]
-    return canvas.bgr("14161c") * 255 * (1 - glow) + canvas.bgr("3a4150") * 255 * glow
+    return np.asarray((canvas.bgr("14161c") * (1 - glow) + canvas.bgr("3a4150") * glow) * 255, np.float32)
 
 
 @functools.cache
 def _draw(name: str) -> Frame:
     picture = PAINTERS[name]()
-    return np.clip(picture * 255 + 0.5, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(picture * 255 + 0.5, 0, 255), np.uint8)
 
 
 def _openings(picture: Picture, rim: NDArray[np.float32], edge_px: float = 11.0) -> Picture:
@@ -82,8 +84,8 @@ def _openings(picture: Picture, rim: NDArray[np.float32], edge_px: float = 11.0)
         hole = canvas.region(eye, scale=1.12)
         away = canvas.distance_from(hole)
         _, y = canvas.axes()
-        above = np.where(y < canvas.layout()[eye, 1].mean() * 0 + _eye_line_cm(eye), 1.0, 0.55).astype(np.float32)
-        picture = picture * (1 - 0.5 * np.exp(-((away / (2.2 * edge_px)) ** 2)) * above)[..., None]
+        shade = 0.5 - 0.22 * np.tanh((y - _eye_line_cm(eye)) / 0.5)
+        picture = np.asarray(picture * (1 - shade * np.exp(-((away / (2.2 * edge_px)) ** 2)))[..., None], np.float32)
         picture = canvas.mix(picture, rim, np.exp(-(((away - edge_px * 0.45) / (edge_px * 0.28)) ** 2)) * 0.9)
         picture = canvas.mix(picture, canvas.bgr("120d0b"), hole)
     return picture
@@ -97,6 +99,7 @@ def _mouth_slit(picture: Picture, amount: float = 0.8) -> Picture:
     """The dark line between the lips."""
     corners = [61, 78, 81, 13, 311, 308, 291]
     line = canvas.line_art([canvas.layout()[corners]], [4.0])
+    picture = canvas.mix(picture, canvas.bgr("140c0b"), canvas.region(face_mesh.INNER_LIPS, blur_px=1.0))
     return canvas.mix(picture, picture * np.float32(0.25), cv2.GaussianBlur(line, (0, 0), 1.2) * np.float32(amount))
 
 

@@ -6,6 +6,7 @@ Colours are float BGR in 0..1, planes float32 (CANVAS_PX, CANVAS_PX).
 
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,10 +15,10 @@ from numpy.typing import NDArray
 from models import face_mesh, mesh_warp
 
 CANVAS_PX = 768
-CANVAS_CM = 26.0
+CANVAS_CM = 27.0
 AXIS_CM, RADIUS_CM = 6.0, 9.5
 """The face is unrolled from a cylinder that stands this far behind the canonical origin."""
-APRON_REACH = 1.16
+APRON_REACH = face_mesh.apron_reach(1.16, 1.34)
 
 Plane = NDArray[np.float32]
 Picture = NDArray[np.float32]
@@ -36,7 +37,7 @@ def layout() -> NDArray[np.float32]:
 
 @dataclass(frozen=True, slots=True)
 class Relief:
-    """Surface of the unrolled face: unit normals (rows, columns, 3) in image axes and height towards the viewer in cm."""
+    """Surface of the unrolled face: unit normals (rows, columns, 3) in image axes and height in cm."""
 
     normals: Picture
     height: Plane
@@ -65,12 +66,12 @@ def _vertex_normals(points: NDArray[np.float32]) -> NDArray[np.float32]:
         np.add.at(summed, face_mesh.TRIANGLES[:, side], facing)
     if summed[4, 2] > 0:
         summed = -summed
-    return summed / (np.linalg.norm(summed, axis=1, keepdims=True) + 1e-6)
+    return np.asarray(summed / (np.linalg.norm(summed, axis=1, keepdims=True) + 1e-6), np.float32)
 
 
 def bgr(code: str) -> NDArray[np.float32]:
     """A colour from its hexadecimal RGB code."""
-    return np.array([int(code[i : i + 2], 16) for i in (4, 2, 0)], np.float32) / 255
+    return np.array([int(code[i : i + 2], 16) for i in (4, 2, 0)], np.float32) / np.float32(255)
 
 
 def plain(code: str) -> Picture:
@@ -78,7 +79,7 @@ def plain(code: str) -> Picture:
     return np.full((CANVAS_PX, CANVAS_PX, 3), bgr(code), np.float32)
 
 
-def mix(under: Picture, over: Picture | NDArray[np.float32], amount: Plane) -> Picture:
+def mix(under: Picture, over: Picture, amount: NDArray[Any]) -> Picture:
     """Paint `over` on `under` with opacity `amount`, 0..1."""
     return np.asarray(under + (over - under) * amount[..., None], np.float32)
 
@@ -123,7 +124,7 @@ def noise(seed: int, cell_px: float, octaves: int = 4) -> Plane:
         cells = max(2, round(CANVAS_PX / cell_px * 2**octave))
         coarse = rng.uniform(-1, 1, (cells, cells)).astype(np.float32)
         total += cv2.resize(coarse, (CANVAS_PX, CANVAS_PX), interpolation=cv2.INTER_CUBIC) / 2**octave
-    return total / np.float32(1.6)
+    return np.asarray(total / np.float32(1.6), np.float32)
 
 
 def axes() -> tuple[Plane, Plane]:
@@ -134,14 +135,14 @@ def axes() -> tuple[Plane, Plane]:
 
 
 def lit(picture: Picture, *, gloss: float, sharpness: float, bump: Plane | None = None, depth: float = 0.35) -> Picture:
-    """Light the surface from above left (Blinn-Phong); `bump` raises it by so many cm, `depth` is how deep shadows go."""
+    """Light the surface from above left (Blinn-Phong); `bump` raises it (cm), `depth` is how dark shadows are."""
     normals = relief().normals if bump is None else _bumped(relief().normals, bump)
     light = _unit(-0.35, -0.55, -1.0)
     half = _unit(*(light + _unit(0, 0, -1)))
     diffuse = np.clip(normals @ light, 0, 1)
     shine = np.clip(normals @ half, 0, 1) ** np.float32(sharpness)
     shaded = picture * (1 - depth + depth * 1.25 * diffuse)[..., None] + (gloss * shine)[..., None]
-    return np.clip(shaded, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(shaded, 0, 1), np.float32)
 
 
 def _bumped(normals: Picture, bump: Plane) -> Picture:
@@ -154,4 +155,4 @@ def _bumped(normals: Picture, bump: Plane) -> Picture:
 
 def _unit(x: float, y: float, z: float) -> NDArray[np.float32]:
     vector = np.array([x, y, z], np.float32)
-    return vector / np.float32(np.linalg.norm(vector))
+    return np.asarray(vector / np.linalg.norm(vector), np.float32)

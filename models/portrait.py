@@ -1,4 +1,4 @@
-"""Making a wearable face out of a portrait, once: skin is modelled, hair and background give way to skin, light is evened.
+"""Making a wearable face out of a portrait, once: hair and background give way to skin, its light is evened.
 
 The mesh face engine calls `make_portrait` with the landmarks of the one face it found. What comes back is what every
 identity of that engine is, a `WornFace`: a texture, where the mesh lies on it, and the shape it gives the wearer.
@@ -18,12 +18,16 @@ TEXTURE_MARGIN = 1.32
 MIN_FACE_PX = 80
 MIRROR_BEYOND_YAW_DEG = 22.0
 MAX_YAW_DEG = 60.0
-APRON_REACH = 1.16
+APRON_REACH = face_mesh.apron_reach(1.14, 1.42)
+HIGHLIGHT_CUT = 0.6
+STRAND_CONTRAST = 22.0
+"""Skin this much darker (of 255) than what is around it is a strand of hair or the shadow of one."""
 
 CHEEKS = np.array(
     [50, 101, 118, 117, 36, 205, 187, 280, 330, 347, 346, 266, 425, 411, 4, 5, 195, 197, 6, 168, 9, 151, 199, 200, 18]
     + [421, 201]
 )
+CORE_OUTLINE = np.array([63, 105, 66, 296, 334, 293, 116, 345, 187, 411, 210, 430, 32, 262, 199])
 LAB_WEIGHT = np.array([0.5, 1.3, 1.3], np.float32)
 """Lightness tells skin from hair worse than colour does, because of shadows."""
 
@@ -35,15 +39,18 @@ class WornFace:
     """An identity of the mesh engine. Immutable and shared by all calls that wear it.
 
     `texture` is BGR; `corners` (triangles, 3, 2) lays the mesh with its apron on it, in texture pixels; `shape`
-    (468, 3) is the identity's own geometry in any scale. An `opaque` face is a mask: it keeps its own colours, takes
-    only the scene's light, and covers up to its rim. `eyes` is the share of the wearer's own eyes shown, 0..1.
+    (468, 3) is the identity's own geometry in any scale, `reach` (36,) how far its apron goes. An `opaque` face is a
+    mask: it keeps its own colours, takes only the scene's light, and ends at a rim. `eyes` and `mouth` are the shares
+    of the wearer's own eyes and (open) inner mouth that are shown, 0..1.
     """
 
     texture: Frame
     corners: NDArray[np.float32]
     shape: face_mesh.Points
+    reach: NDArray[np.float32]
     opaque: bool
     eyes: float
+    mouth: float
 
 
 def make_portrait(picture: Frame, landmarks: face_mesh.Points) -> WornFace:
@@ -56,13 +63,16 @@ def make_portrait(picture: Frame, landmarks: face_mesh.Points) -> WornFace:
     crop, points = _crop(picture, landmarks)
     skin = _skin_membership(crop, points)
     cleaned = _replace_with_skin(crop, points, skin)
-    texture = _tame_highlights(cleaned, _oval_mask(points, 1.0))
+    skin = cv2.GaussianBlur(skin * (_features_mask(points) == 0), (0, 0), TEXTURE_PX / 96)
+    texture = _tame_highlights(cleaned, np.asarray(skin, np.float32))
     return WornFace(
         texture=texture,
         corners=_corners(points, yaw_deg),
         shape=points.astype(np.float32),
+        reach=APRON_REACH,
         opaque=False,
         eyes=0.0,
+        mouth=1.0,
     )
 
 
@@ -112,7 +122,7 @@ def _features_mask(points: face_mesh.Points) -> Frame:
     mask = np.zeros((TEXTURE_PX, TEXTURE_PX), np.uint8)
     margins = (
         (face_mesh.LEFT_EYE, 0.05), (face_mesh.RIGHT_EYE, 0.05), (face_mesh.OUTER_LIPS, 0.02),
-        (face_mesh.LEFT_BROW, 0.03), (face_mesh.RIGHT_BROW, 0.03),
+        (face_mesh.LEFT_BROW, 0.018), (face_mesh.RIGHT_BROW, 0.018),
     )  # fmt: skip
     for group, margin in margins:
         part = np.zeros_like(mask)
@@ -130,19 +140,41 @@ def _skin_membership(crop: Frame, points: face_mesh.Points) -> Plane:
     typical = np.median(seen, 0)
     spread = 1.4826 * float(np.median(np.linalg.norm((seen - typical) * LAB_WEIGHT, axis=1)))
     distance = np.linalg.norm((lab - typical) * LAB_WEIGHT, axis=2)
-    return np.clip(1.7 - distance / (2.2 * max(12.0, spread)), 0, 1).astype(np.float32)
+    likeness = np.clip(1.7 - distance / (2.1 * np.clip(spread, 11, 18)), 0, 1)
+    light = cv2.cvtColor(cv2.GaussianBlur(crop, (0, 0), 1.0), cv2.COLOR_BGR2LAB)[..., 0]
+    strand = cv2.morphologyEx(light, cv2.MORPH_BLACKHAT, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (23, 23)))
+    return np.asarray(likeness * np.clip((STRAND_CONTRAST - strand.astype(np.float32)) / 6, 0, 1), np.float32)
+
+
+def _core_mask(points: face_mesh.Points) -> Frame:
+    """From the brows to the chin, within the cheeks: kept as it is, beard and shadows included."""
+    mask = np.zeros((TEXTURE_PX, TEXTURE_PX), np.uint8)
+    hull = cv2.convexHull(np.round(points[CORE_OUTLINE, :2]).astype(np.int32))
+    cv2.fillConvexPoly(mask, hull, (255,))
+    return mask
 
 
 def _replace_with_skin(crop: Frame, points: face_mesh.Points, skin: Plane) -> Frame:
     """Keep the features and what is skin; let skin flow into hair, background and whatever lies beyond the oval."""
     features, oval = _features_mask(points), _oval_mask(points, 0.97)
-    core = cv2.GaussianBlur(np.maximum(features, _oval_mask(points, 0.62)), (0, 0), TEXTURE_PX * 0.02)
-    solid = cv2.GaussianBlur(cv2.erode(skin, np.ones((7, 7), np.uint8)), (0, 0), TEXTURE_PX * 0.01)
+    core = cv2.GaussianBlur(np.maximum(features, _core_mask(points)), (0, 0), TEXTURE_PX * 0.015)
+    eroded = cv2.erode(skin, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (15, 15)))
+    sure = _connected(np.asarray(eroded, np.float32), points)
+    solid = cv2.GaussianBlur(sure, (0, 0), TEXTURE_PX * 0.02)
     keep = np.maximum(core.astype(np.float32) / 255, solid) * (oval > 0)
-    keep = cv2.GaussianBlur(keep, (0, 0), TEXTURE_PX / 192)[..., None]
-    evidence = ((skin > 0.6) & (oval > 0) & (features == 0)).astype(np.float32)
+    keep = cv2.GaussianBlur(keep, (0, 0), TEXTURE_PX / 96)[..., None]
+    evidence = ((sure > 0.5) & (oval > 0) & (features == 0)).astype(np.float32)
     filled = _diffuse(crop.astype(np.float32), evidence)
     return np.clip(crop * keep + filled * (1 - keep), 0, 255).astype(np.uint8)
+
+
+def _connected(skin: Plane, points: face_mesh.Points) -> Plane:
+    """Only the skin that hangs together with the cheeks: not fair hair, not a wall of the same colour."""
+    _, labels = cv2.connectedComponents(np.where(skin > 0.5, 255, 0).astype(np.uint8))
+    at = np.clip(points[CHEEKS, :2].astype(int), 0, TEXTURE_PX - 1)
+    seen = labels[at[:, 1], at[:, 0]]
+    face = np.isin(labels, seen[seen > 0])
+    return np.asarray(skin * cv2.dilate(face.astype(np.uint8), np.ones((3, 3), np.uint8)), np.float32)
 
 
 def _diffuse(picture: Plane, evidence: Plane) -> Plane:
@@ -158,19 +190,18 @@ def _diffuse(picture: Plane, evidence: Plane) -> Plane:
     counted = picture[evidence > 0]
     rest = np.median(counted, 0) if len(counted) else np.array([140, 160, 190], np.float32)
     filled += rest * (1 - taken)[..., None]
-    grain = np.random.default_rng(0).normal(0, 6, evidence.shape).astype(np.float32)
+    grain = np.random.default_rng(0).normal(0, 3, evidence.shape).astype(np.float32)
     return np.asarray(filled + cv2.GaussianBlur(grain, (0, 0), 0.8)[..., None], np.float32)
 
 
-def _tame_highlights(texture: Frame, oval: Frame) -> Frame:
-    """Press the portrait's own highlights (nose, forehead) towards the skin around them; the wearer's light replaces them."""
+def _tame_highlights(texture: Frame, skin: Plane) -> Frame:
+    """Press the portrait's own highlights towards the skin around them; the wearer's light replaces them."""
     lab = cv2.cvtColor(texture, cv2.COLOR_BGR2LAB)
     light = lab[..., 0].astype(np.float32)
-    weight = (oval > 0).astype(np.float32)
     sigma = TEXTURE_PX * 0.11
-    around = cv2.GaussianBlur(light * weight, (0, 0), sigma) / (cv2.GaussianBlur(weight, (0, 0), sigma) + 1e-3)
+    around = cv2.GaussianBlur(light * skin, (0, 0), sigma) / (cv2.GaussianBlur(skin, (0, 0), sigma) + 1e-3)
     excess = np.maximum(cv2.GaussianBlur(light, (0, 0), TEXTURE_PX / 128) - around - 8, 0)
-    lab[..., 0] = np.clip(light - 0.7 * excess * weight, 0, 255).astype(np.uint8)
+    lab[..., 0] = np.clip(light - HIGHLIGHT_CUT * excess * skin, 0, 255).astype(np.uint8)
     return np.asarray(cv2.cvtColor(lab, cv2.COLOR_LAB2BGR), np.uint8)
 
 
