@@ -57,8 +57,9 @@ def _serve(command: Command, settings: Config, console: Console) -> int:
     key = signing_key.load_or_create(settings.data_dir)
     tls = _tls(settings)
     _require_free_port(settings)
-    model_commands.fetch_models(_store(settings), model_commands.chosen(()), console)
-    asyncio.run(_run(command, settings, key, tls, console))
+    talk = Console(stderr=True, soft_wrap=True)  # stdout holds the link alone, for whoever pipes it
+    model_commands.fetch_models(_store(settings), model_commands.chosen(()), talk)
+    asyncio.run(_run(command, settings, key, tls, console, talk))
     return 0
 
 
@@ -90,21 +91,23 @@ COMMANDS: dict[Action, Callable[[Command, Config, Console], int]] = {
 }
 
 
-async def _run(command: Command, settings: Config, key: bytes, tls: ssl.SSLContext | None, console: Console) -> None:
+async def _run(
+    command: Command, settings: Config, key: bytes, tls: ssl.SSLContext | None, console: Console, talk: Console
+) -> None:
     """Serve until a signal comes, then close everything in the order opposite to its opening."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    with AuditLog(settings.data_dir / audit.FILE_NAME) as log, console.status("Starting the engines") as status:
+    with AuditLog(settings.data_dir / audit.FILE_NAME) as log, talk.status("Starting the engines") as status:
         async with (
             _composed(settings, key, log) as (registry, application),
             app.serve(application, host=settings.host, port=settings.port, tls=tls) as port,
         ):
             status.stop()
-            console.print(_engines_in_words(registry.engines()), highlight=False)
+            talk.print(_engines_in_words(registry.engines()), highlight=False)
             _print_link(console, _link(command, settings, key, port=port))
             await stop.wait()
-            console.print("Stopping.")
+            talk.print("Stopping.")
 
 
 @asynccontextmanager

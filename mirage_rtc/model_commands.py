@@ -57,7 +57,7 @@ def fetch_models(store: Store, specs: Iterable[ModelSpec], console: Console) -> 
         return 0
     console.print(f"Fetching {len(wanted)} model files into {store.root}, once.", highlight=False)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("waiting for pip", total=None)
 
         def show(what: str, done: int, total: int) -> None:
