@@ -182,9 +182,6 @@ class ChunkSocket:
             await self._send_picture(media.frame, media)
 
     async def _send_picture(self, frame: Frame, media: ChunkOut) -> None:
-        if self._outbox.backed_up("picture"):
-            self._metrics.chunks_dropped.labels("out").inc()
-            return
         payload = await asyncio.to_thread(encode_jpeg, frame, self._limits.jpeg_quality)
         self._send(CHUNK_PICTURE, payload, media)
 
@@ -194,4 +191,5 @@ class ChunkSocket:
         self._metrics.chunks.labels("out", KIND_NAMES[kind]).inc()
         chunk = Chunk(kind, self._sequences[kind], max(0, media.capture_us), payload)
         line = self._line
-        self._outbox.put(media.kind, pack_chunk(chunk), is_stale=lambda: line.is_stale(media))
+        if self._outbox.put(media.kind, pack_chunk(chunk), is_stale=lambda: line.is_stale(media)):
+            self._metrics.chunks_dropped.labels("out").inc()

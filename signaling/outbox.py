@@ -29,27 +29,24 @@ class Outbox:
         self._wake = asyncio.Event()
         self._last: Frame | None = None
         self._sealed = False
-        self.dropped = 0
 
-    def put(self, lane: Lane, frame: Frame, *, is_stale: IsStale = lambda: False) -> None:
+    def put(self, lane: Lane, frame: Frame, *, is_stale: IsStale = lambda: False) -> bool:
         """Queue a message; a full lane drops its oldest, but a full control lane raises TooMany `client_stuck`.
 
-        `is_stale` is asked when the message would leave: what must not be sent any more is dropped there.
+        `is_stale` is asked when the message would leave: what must not be sent any more is dropped there. Returns
+        whether an older message made room.
         """
         if self._sealed:
-            return
+            return False
         waiting = self._lanes[lane]
-        if len(waiting) >= CAPACITY[lane]:
-            if lane == "control":
-                raise TooMany("client_stuck", "You do not read what the server sends. Connect again.")
+        full = len(waiting) >= CAPACITY[lane]
+        if full and lane == "control":
+            raise TooMany("client_stuck", "You do not read what the server sends. Connect again.")
+        if full:
             waiting.popleft()
-            self.dropped += 1
         waiting.append((frame, is_stale))
         self._wake.set()
-
-    def backed_up(self, lane: Lane) -> bool:
-        """Whether another message of this lane would push one out."""
-        return len(self._lanes[lane]) >= CAPACITY[lane]
+        return full
 
     def seal(self, last: Frame) -> None:
         """Send what control messages wait, then `last`, then nothing more. The first seal counts."""
@@ -77,6 +74,5 @@ class Outbox:
                 frame, is_stale = waiting.popleft()
                 if not is_stale():
                     return frame
-                self.dropped += 1
         last, self._last = self._last, None
         return last

@@ -32,7 +32,7 @@ Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Picture = Literal["waiting", "live", "frozen", "card", "passthrough"]
 Sound = Literal["waiting", "live", "silent", "passthrough"]
 Transport = Literal["none", "webrtc", "chunks"]
-EngineState = Literal["starting", "ready", "restarting", "failed"]
+EngineState = Literal["starting", "ready", "restarting", "failed", "closed"]
 Severity = Literal["info", "warning", "error"]
 
 

@@ -69,6 +69,7 @@ class FakeCall:
         self.grants = grants
         self.asked: list[tuple[object, ...]] = []
         self.line: FakeLine | None = None
+        self.chunks_opened = asyncio.Event()
         self._calls = calls
         self._emit: Emit | None = None
         self._state = SessionState(
@@ -148,6 +149,7 @@ class FakeCall:
 
     def open_chunks(self) -> FakeLine:
         self.line = FakeLine()
+        self.chunks_opened.set()
         self.change(transport="chunks")
         return self.line
 

@@ -20,6 +20,7 @@ from models.engines import Frame
 from signaling import auth
 from signaling.app import build_app, serve
 from signaling.limits import Limits
+from signaling.services import SERVICES
 from tests.fake_session import FakeCalls
 
 KEY = b"k" * 32
@@ -44,6 +45,7 @@ class WireServer:
         self.url = f"http://127.0.0.1:{port}"
         self.calls = calls
         self.http = http
+        self.services = app[SERVICES]
         self._app = app
 
     async def stop(self) -> None:
@@ -117,7 +119,8 @@ async def _inspect(portrait: Frame) -> None:
         raise BadInput("portrait_several_faces", "There is more than one face in this picture. Crop it to one.")
 
 
-def _vault(data_dir: Path) -> IdentityVault:
+def vault(data_dir: Path) -> IdentityVault:
+    """Two masks, and portraits judged by `_inspect`."""
     return IdentityVault(
         masks=(Listed("one"), Listed("two")),
         draw_mask=lambda _, size_px: np.full((size_px, size_px, 3), 90, np.uint8),
@@ -143,7 +146,7 @@ async def wire_server(
     app = build_app(
         config=Config(data_dir=data_dir, **config),
         registry=calls,
-        vault=_vault(data_dir),
+        vault=vault(data_dir),
         voices=(Listed("disguise"), Listed("lower")),
         link_key=KEY,
         prometheus=CollectorRegistry(),

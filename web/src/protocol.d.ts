@@ -73,9 +73,9 @@ export interface Closing {
 /** Which engine runs each stage on this server, and how it is. */
 export interface Engines {
   face_name: string;
-  face_state: "failed" | "ready" | "restarting" | "starting";
+  face_state: "closed" | "failed" | "ready" | "restarting" | "starting";
   voice_name: string;
-  voice_state: "failed" | "ready" | "restarting" | "starting";
+  voice_state: "closed" | "failed" | "ready" | "restarting" | "starting";
   ready: boolean;
 }
 
