@@ -1,0 +1,55 @@
+/** The words never promise more cover than the server reports. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { deviceProblem, together } from "../src/devices.js";
+import { INITIAL } from "../src/store.js";
+import { cardFor, connectionWords, engineWords, stateWords } from "../src/words.js";
+
+const SERVER = {
+  identity: "mask:a", voice: { preset: "disguise" }, passthrough_face: false, passthrough_voice: false, muted_audio: false, muted_video: false,
+  badge: true, picture: "live", sound: "live", face_engine: "mesh", voice_engine: "world", transport: "webrtc",
+};
+const live = (server = {}, page = {}) => ({
+  ...INITIAL, phase: "live", socket: "up", path: "webrtc", pathState: "connected", hasCamera: true, hasMicrophone: true, showing: true,
+  identities: [{ id: "mask:a", kind: "mask", title: "Ash", description: "" }], server: { ...SERVER, ...server }, ...page,
+});
+
+test("a swapped picture is named by the face that is worn", () => {
+  assert.deepEqual(stateWords(live()), { headline: "You appear as Ash.", detail: "Your real face does not leave this server. Your voice is disguised." });
+});
+
+test("every way of being undisguised is said, and then no cover of the face is promised", () => {
+  for (const [face, voice, said] of [[true, true, "face and voice"], [true, false, "face is"], [false, true, "voice is"]]) {
+    const words = stateWords(live({ passthrough_face: face, passthrough_voice: voice, picture: face ? "passthrough" : "live" }));
+    assert.match(words.headline, new RegExp(`Your real ${said}`));
+    if (face) assert.doesNotMatch(words.detail, /does not leave/);
+    if (voice) assert.doesNotMatch(words.detail, /voice is disguised/);
+  }
+});
+
+test("covered and held are told apart, and silence is not called a disguise", () => {
+  assert.equal(stateWords(live({ picture: "card" })).headline, "Covered: no face found.");
+  assert.equal(stateWords(live({ picture: "frozen" })).headline, "Held: the last safe picture.");
+  assert.doesNotMatch(stateWords(live({ sound: "silent" })).detail, /voice is disguised/);
+});
+
+test("a spent link, another tab, a full server and a lost server each have a card", () => {
+  const cards = ["no_link", "refused", "moved", "full", "ended"].map((phase) => cardFor({ ...INITIAL, phase, sentence: "Why." }));
+  assert.equal(new Set(cards.map((card) => card?.title)).size, 5);
+  assert.ok(cardFor({ ...INITIAL, phase: "ready", socket: "down", retryInMs: 500 }));
+  assert.equal(cardFor(live()), null);
+  assert.match(connectionWords(live({}, { socket: "down", retryInMs: 1500 })).words, /1\.5 s/);
+});
+
+test("an engine that does not run is named with its state", () => {
+  const words = engineWords({ face_name: "mesh", face_state: "restarting", voice_name: "world", voice_state: "ready", ready: false });
+  assert.equal(words, "Face engine: mesh (restarting) · Voice engine: world");
+});
+
+test("a device's failure says what to do, and offers to go on only when something is left", () => {
+  assert.match(deviceProblem({ name: "NotReadableError" }, "video").sentence, /another program.*voice alone/);
+  assert.equal(together({ name: "NotAllowedError" }, { name: "NotAllowedError" }).length, 1);
+  const both = together({ name: "NotReadableError" }, { name: "NotFoundError" });
+  assert.equal(both.length, 2);
+  for (const { sentence } of both) assert.doesNotMatch(sentence, /alone/);
+});
