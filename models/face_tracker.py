@@ -20,7 +20,8 @@ from models.scene_change import SceneChange
 
 _DETECT_EVERY = 5  # frames
 _MIN_SCORE = 0.3  # of a detection that is worth blurring
-_ACQUIRE_SCORE = 0.5  # of a detection that is worth landmarks
+_SURE_SCORE = 0.5  # of a detection; below it the landmarks must be sure
+_SURE_PRESENCE = 0.9
 _GHOST_S = 1.0  # how long a face that vanished is remembered
 _UNCONFIRMED_S = 0.7  # how long landmarks may say "face" while the detector says "none"
 _MAX_GAP_S = 0.5  # between frames, for landmarks to be followed
@@ -252,11 +253,9 @@ class FaceTracker:
 
     def _acquire(self, frame: Frame, detection: Detection, ghost: _Ghost | None, time_s: float) -> bool:
         """Start a track on a detection, as the one that `ghost` was."""
+        found = self._settle(frame, detection) if self._has_room(detection) else None
         lost = ghost is not None and ghost.track_id is not None
-        if not self._has_room(detection) or not (lost or detection.score >= _ACQUIRE_SCORE):
-            return False
-        found = self._settle(frame, detection)
-        if found is None:
+        if found is None or not (lost or detection.score >= _SURE_SCORE or found.score >= _SURE_PRESENCE):
             return False
         track = _Track(track_id=self._identify(ghost), confirmed_s=time_s, chosen=ghost is not None and ghost.chosen)
         track.take(found, time_s)
@@ -270,9 +269,11 @@ class FaceTracker:
         return self._next_id - 1
 
     def _has_room(self, detection: Detection) -> bool:
-        """Whether a face is worth a landmark run a frame: there are few, or it is larger than one that is followed."""
-        followed = [area(track.box) for track in self._tracks if not track.chosen]
-        return len(self._tracks) < self._max_faces + _SPARE_TRACKS or bool(area(detection.box) > min(followed))
+        """Whether a face is worth a landmark run a frame: there are few, or it is much larger than one followed."""
+        if len(self._tracks) < self._max_faces + _SPARE_TRACKS:
+            return True
+        followed = [float(area(track.box)) for track in self._tracks if not track.chosen]
+        return float(area(detection.box)) > _KEEP_FACTOR**2 * min(followed, default=np.inf)
 
     def _merge(self) -> None:
         """Two tracks on one face become the one that wears the identity, else the older."""
