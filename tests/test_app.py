@@ -12,24 +12,11 @@ from prometheus_client import CollectorRegistry
 from mirage_rtc.config import Config
 from mirage_rtc.errors import ConfigError
 from mirage_rtc.grants import Grants
-from mirage_rtc.registry import Registry
-from mirage_rtc.session import Session
 from models.voice_presets import PRESETS
 from signaling import auth
 from signaling.app import Preset, build_app, serve
-from signaling.calls import Call, Calls
 from tests.fake_session import FakeCalls
-from tests.wire_server import KEY, vault, wire_server
-
-
-def as_calls(registry: Registry) -> Calls:
-    """Checked by mypy: the real registry is what signalling asks for."""
-    return registry
-
-
-def as_call(session: Session) -> Call:
-    """Checked by mypy: so is the real session."""
-    return session
+from tests.wire_server import KEY, vault
 
 
 def app(data_dir: Path, **changed: Any) -> web.Application:
@@ -47,11 +34,13 @@ def app(data_dir: Path, **changed: Any) -> web.Application:
 
 
 def test_a_short_key_is_refused(tmp_path: Path) -> None:
+    """A key that can be guessed would open every call."""
     with pytest.raises(ConfigError, match="32 bytes"):
         app(tmp_path, link_key=b"short")
 
 
 async def test_a_port_that_is_taken_is_said_in_a_sentence(tmp_path: Path) -> None:
+    """The commonest start-up fault names the port and the setting."""
     async with serve(app(tmp_path), host="127.0.0.1", port=0) as port:
         with pytest.raises(ConfigError) as caught:
             async with serve(app(tmp_path), host="127.0.0.1", port=port):
@@ -61,6 +50,7 @@ async def test_a_port_that_is_taken_is_said_in_a_sentence(tmp_path: Path) -> Non
 
 
 async def test_a_host_that_is_not_ours_is_said_in_a_sentence(tmp_path: Path) -> None:
+    """An address of another machine cannot be listened on."""
     with pytest.raises(ConfigError) as caught:
         async with serve(app(tmp_path), host="192.0.2.1", port=0):
             pass
@@ -77,15 +67,3 @@ async def test_stopping_ends_open_sockets_and_frees_the_port(tmp_path: Path) -> 
         assert (await socket.receive_json())["code"] == "going_away"
         async with serve(app(tmp_path), host="127.0.0.1", port=port) as again:
             assert again == port
-
-
-async def test_what_belongs_to_ended_sessions_is_swept(tmp_path: Path) -> None:
-    """Tokens, reference voices and anomaly windows do not pile up."""
-    async with wire_server(tmp_path) as server:
-        token = await server.join()
-        async with server.greeted(token):
-            (call,) = server.calls.sessions.values()
-            assert len(server.services.tickets) == len(server.services.windows) == 1
-            await call.close("time_over", "The call took as long as it may.")
-        server.services.sweep()
-        assert len(server.services.tickets) == len(server.services.windows) == 0

@@ -39,6 +39,7 @@ def test_a_minted_token_says_who_may_do_what() -> None:
 
 @pytest.mark.parametrize("ttl_s", [0, -5, 601])
 def test_a_link_that_lives_too_long_is_not_minted(ttl_s: int) -> None:
+    """Ten minutes to join are the most, and none is no link."""
     with pytest.raises(ConfigError, match="1 to 600"):
         auth.mint(KEY, "ada", Grants(), ttl_s, NOW_S)
 
@@ -50,6 +51,7 @@ def test_the_hand_signed_control_is_accepted() -> None:
 
 @pytest.mark.parametrize("claim", ["exp", "iat", "sub", "jti", "aud"])
 def test_each_claim_is_required(claim: str) -> None:
+    """A token without an expiry would be good for ever; the others are as vital."""
     changed: Any = {claim: None}
     assert code_of(forged(**changed)) == "token_bad"
 
@@ -72,6 +74,7 @@ def test_each_claim_is_required(claim: str) -> None:
     ids=["empty", "rubbish", "huge", "key", "algorithm", "type", "future", "long", "nobody", "grants", "cut"],
 )
 def test_a_wrong_token_is_refused(token: str) -> None:
+    """Whatever is wrong with it, the code is one and the token's content decides nothing."""
     assert code_of(token) == "token_bad"
 
 
@@ -82,6 +85,7 @@ def test_an_unsigned_token_is_refused() -> None:
 
 
 def test_a_token_for_another_service_is_refused_as_such() -> None:
+    """The audience is checked, with a code of its own."""
     assert code_of(forged(aud="another")) == "token_wrong_audience"
 
 
@@ -92,6 +96,7 @@ def test_a_token_expires_with_a_small_leeway() -> None:
 
 
 def test_a_bearer_is_found_in_the_header_or_among_the_subprotocols() -> None:
+    """Browsers can set only the latter on a WebSocket."""
     assert auth.bearer("Bearer abc") == "abc"
     assert auth.bearer("bearer  abc") == "abc"
     assert auth.bearer(None, ["mirage.v1", "bearer.a.b.c"]) == "a.b.c"
@@ -99,6 +104,7 @@ def test_a_bearer_is_found_in_the_header_or_among_the_subprotocols() -> None:
 
 @pytest.mark.parametrize("authorization", [None, "", "Bearer ", "Basic abc"])
 def test_a_request_without_a_token_is_told_so(authorization: str | None) -> None:
+    """Also one whose token is empty or of another scheme."""
     with pytest.raises(Unauthorized) as caught:
         auth.bearer(authorization, ["mirage.v1", "bearer."])
     assert caught.value.code == "token_missing"

@@ -66,6 +66,7 @@ async def error_after(client: ChunkCall) -> dict[str, Any]:
 
 
 async def test_sound_comes_back_converted_with_its_capture_time(tmp_path: Path) -> None:
+    """What returns is numbered from 1 and can be matched with what was sent."""
     async with talking(tmp_path) as (_, _, client):
         assert client.welcome["limits"]["chunk_samples"] == 3072
         sent = write_pcm(tone())
@@ -79,6 +80,7 @@ async def test_sound_comes_back_converted_with_its_capture_time(tmp_path: Path) 
 
 @pytest.mark.parametrize("progressive", [False, True])
 async def test_pictures_baseline_and_progressive_come_back_as_baseline(tmp_path: Path, progressive: bool) -> None:
+    """Both are accepted, the simpler one is sent."""
     async with talking(tmp_path) as (_, call, client):
         await client.send_picture(jpeg(progressive=progressive), capture_us=5)
         kind, _, capture_us, payload = await anext(client)
@@ -120,12 +122,14 @@ async def test_a_bad_chunk_is_a_coded_error_and_the_call_goes_on(tmp_path: Path,
 
 
 async def test_chunks_before_start_chunks_are_refused(tmp_path: Path) -> None:
+    """Media is not taken on a socket that did not ask for it."""
     async with wire_server(tmp_path) as server, server.greeted(await server.join()) as socket:
         await socket.send_bytes(pack_chunk(Chunk(CHUNK_SOUND, 1, 0, bytes(640))))
         assert (await until(socket, "error"))["code"] == "chunk_unexpected"
 
 
 async def test_a_repeated_chunk_is_refused(tmp_path: Path) -> None:
+    """The same sequence number twice: the second one reaches nobody."""
     async with talking(tmp_path) as (_, call, client):
         for _ in range(2):
             client._sequences[SOUND] = 4
@@ -149,6 +153,7 @@ def test_capture_times_go_forward_about_as_fast_as_the_clock() -> None:
 
 @pytest.mark.parametrize(("payload", "kind"), [(bytes(3), BadInput), (bytes(12_802), TooLarge)])
 def test_pcm_that_is_none_is_refused(payload: bytes, kind: type[MirageError]) -> None:
+    """Half a sample, or more than 400 ms."""
     with pytest.raises(kind):
         read_pcm(payload)
 
@@ -185,6 +190,7 @@ async def test_media_that_went_stale_never_leaves(tmp_path: Path) -> None:
 
 
 async def test_an_offer_takes_the_media_back_to_webrtc(tmp_path: Path) -> None:
+    """The fallback ends; a chunk that comes after it is refused."""
     async with talking(tmp_path) as (_, call, client):
         line = line_of(call)
         await client.send(type="offer", sdp="v=0\r\n")
@@ -198,6 +204,7 @@ async def test_an_offer_takes_the_media_back_to_webrtc(tmp_path: Path) -> None:
 
 
 async def test_the_socket_going_away_ends_the_media(tmp_path: Path) -> None:
+    """The session itself waits for its owner."""
     async with wire_server(tmp_path) as server:
         async with chunk_call(server.http, server.url, server.link()) as client:
             await client.send_sound(bytes(640), capture_us=0)

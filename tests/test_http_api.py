@@ -22,6 +22,7 @@ async def upgrade_problem(server: WireServer, *protocols: str, **headers: str) -
 
 
 async def test_a_link_is_exchanged_for_a_session(tmp_path: Path) -> None:
+    """Everything the page needs to open its socket is in the answer."""
     async with wire_server(tmp_path) as server, server.post("/v1/sessions", server.link()) as response:
         body = await response.json()
         assert response.status == 201
@@ -31,6 +32,7 @@ async def test_a_link_is_exchanged_for_a_session(tmp_path: Path) -> None:
 
 
 async def test_grants_reach_the_session(tmp_path: Path) -> None:
+    """What the token allows is what the session knows."""
     async with wire_server(tmp_path) as server:
         await server.join("ada", badge_off=True, max_call_s=30)
         (call,) = server.calls.sessions.values()
@@ -38,6 +40,7 @@ async def test_grants_reach_the_session(tmp_path: Path) -> None:
 
 
 async def test_a_link_opens_one_call_also_after_a_restart(tmp_path: Path) -> None:
+    """A copied link is refused over HTTP, over the socket, and by the next process."""
     async with wire_server(tmp_path) as server:
         link = server.link()
         await (await server.post("/v1/sessions", link)).read()
@@ -50,6 +53,7 @@ async def test_a_link_opens_one_call_also_after_a_restart(tmp_path: Path) -> Non
 
 
 async def test_of_two_who_present_one_link_one_wins(tmp_path: Path) -> None:
+    """At the same moment too: the link is reserved before anything is awaited."""
     async with wire_server(tmp_path) as server:
         link = server.link()
         answers = await asyncio.gather(*(server.post("/v1/sessions", link) for _ in range(5)))
@@ -58,6 +62,7 @@ async def test_of_two_who_present_one_link_one_wins(tmp_path: Path) -> None:
 
 
 async def test_a_full_server_does_not_burn_the_link(tmp_path: Path) -> None:
+    """The refused caller joins with the same link when a place is free."""
     async with wire_server(tmp_path, calls=FakeCalls(capacity=1)) as server:
         first = await server.join("ada")
         link = server.link("bob")
@@ -93,12 +98,14 @@ async def test_a_wrong_token_opens_no_socket(tmp_path: Path, token: str, code: s
 
 
 async def test_a_token_is_never_taken_from_a_url(tmp_path: Path) -> None:
+    """Addresses end up in logs and histories."""
     async with wire_server(tmp_path) as server:
         for name in ("token", "access_token", "t", "bearer"):
             assert (await server.problem("POST", f"/v1/sessions?{name}={server.link()}"))[1] == "token_missing"
 
 
 async def test_a_socket_may_be_opened_with_a_link_or_with_a_header(tmp_path: Path) -> None:
+    """Programs that are no browser need no exchange first."""
     async with wire_server(tmp_path) as server:
         async with server.greeted(server.link("ada")):
             pass
@@ -122,6 +129,7 @@ async def test_what_is_no_websocket_uses_up_no_link(tmp_path: Path, caplog: pyte
 
 
 async def test_a_foreign_site_is_refused_and_an_allowed_one_is_not(tmp_path: Path) -> None:
+    """Over HTTP and over the socket; a look-alike of our host is foreign."""
     allowed = "https://studio.example"
     async with wire_server(tmp_path, allowed_origins=(allowed,)) as server:
         link = server.link()
@@ -138,6 +146,7 @@ async def test_a_foreign_site_is_refused_and_an_allowed_one_is_not(tmp_path: Pat
 
 
 async def test_joins_are_limited_by_address_and_by_subject(tmp_path: Path) -> None:
+    """Failed attempts count, so that tokens cannot be guessed at speed."""
     async with wire_server(tmp_path, limits=Limits(joins_burst=3, joins_per_s=0.001)) as server:
         for _ in range(3):
             await server.problem("POST", "/v1/sessions", "made-up")
@@ -147,6 +156,7 @@ async def test_joins_are_limited_by_address_and_by_subject(tmp_path: Path) -> No
 
 
 async def test_behind_a_proxy_addresses_are_the_callers_and_subjects_count_too(tmp_path: Path) -> None:
+    """The last hop's word counts; what a caller wrote before it does not."""
     limits = Limits(joins_burst=2, joins_per_s=0.001)
     async with wire_server(tmp_path, limits=limits, behind_proxy=True, calls=FakeCalls(capacity=9)) as server:
 
@@ -160,6 +170,7 @@ async def test_behind_a_proxy_addresses_are_the_callers_and_subjects_count_too(t
 
 
 async def test_one_sees_and_ends_only_ones_own_session(tmp_path: Path) -> None:
+    """Another one's looks as if it did not exist."""
     async with wire_server(tmp_path) as server:
         ada, bob = await server.join("ada"), await server.join("bob")
         ada_id, bob_id = server.calls.sessions
@@ -175,6 +186,7 @@ async def test_one_sees_and_ends_only_ones_own_session(tmp_path: Path) -> None:
 
 
 async def test_a_link_is_no_resume_token(tmp_path: Path) -> None:
+    """The error says to exchange it first."""
     async with wire_server(tmp_path) as server:
         answer = await server.problem("GET", "/v1/identities", server.link())
         assert answer[:2] == (401, "resume_needed")
@@ -193,6 +205,7 @@ async def test_the_probes(tmp_path: Path) -> None:
 
 
 async def test_metrics_count_and_name_nobody(tmp_path: Path) -> None:
+    """Sockets, refusals and reports, without a subject or an address."""
     async with wire_server(tmp_path) as server:
         token = await server.join("ada lovelace")
         await server.problem("GET", "/v1/identities", "made-up")
@@ -210,6 +223,7 @@ async def test_metrics_count_and_name_nobody(tmp_path: Path) -> None:
 
 
 async def test_an_unknown_path_or_method_is_a_coded_error(tmp_path: Path) -> None:
+    """aiohttp's own answers come in our form."""
     async with wire_server(tmp_path) as server:
         assert (await server.problem("GET", "/v2/anything"))[:2] == (404, "not_found")
         assert (await server.problem("PUT", "/v1/sessions"))[:2] == (405, "method_not_allowed")

@@ -25,6 +25,7 @@ def test_every_error_class_has_a_status_of_its_own() -> None:
 
 @pytest.mark.parametrize("kind", STATUS, ids=lambda kind: kind.__name__)
 def test_an_error_is_told_as_json(kind: type[MirageError]) -> None:
+    """Code, sentence and whether to try again, for every class."""
     response = problem(kind("some_code", "What to do."))
     assert response.content_type == "application/json"
     assert response.body is not None
@@ -53,6 +54,7 @@ async def test_every_answer_carries_the_headers(tmp_path: Path) -> None:
 
 
 async def test_an_allowed_site_may_call_across_origins(tmp_path: Path) -> None:
+    """Preflight and request carry CORS headers; a foreign site gets none."""
     allowed = "https://studio.example"
     async with wire_server(tmp_path, allowed_origins=(allowed,)) as server:
         asked = {"Origin": allowed, "Access-Control-Request-Method": "POST"}

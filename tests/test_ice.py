@@ -30,6 +30,7 @@ def test_turn_credentials_are_the_rest_drafts() -> None:
 
 
 def test_without_turn_there_is_nothing_to_hand_out() -> None:
+    """An empty list is a valid RTCConfiguration."""
     assert ice.servers([], None, subject="ada", ttl_s=300, now_s=0) == ()
 
 
@@ -58,17 +59,20 @@ NEVER = [
 
 @pytest.mark.parametrize("address", PUBLIC)
 def test_public_addresses_may_be_contacted(address: str) -> None:
+    """The control of the refusals below."""
     assert ice.may_contact(candidate(address), allow_private=False)
 
 
 @pytest.mark.parametrize("address", PRIVATE)
 def test_private_addresses_only_where_the_operator_allows_them(address: str) -> None:
+    """On a public host they would be its neighbours."""
     assert ice.may_contact(candidate(address), allow_private=True)
     assert not ice.may_contact(candidate(address), allow_private=False)
 
 
 @pytest.mark.parametrize("address", NEVER)
 def test_special_addresses_and_names_never(address: str) -> None:
+    """Cloud metadata, multicast, IPv4 in disguise, and whatever needs a resolver."""
     assert not ice.may_contact(candidate(address), allow_private=True)
 
 
@@ -86,10 +90,12 @@ def test_special_addresses_and_names_never(address: str) -> None:
     ],
 )
 def test_what_is_not_a_udp_candidate_is_dropped(line: str) -> None:
+    """Malformed lines too: nothing of them reaches the media stack."""
     assert not ice.may_contact(line, allow_private=True)
 
 
 def test_an_offer_keeps_all_but_the_forbidden_candidates() -> None:
+    """Every other line stays as it was, to the byte."""
     lines = ["v=0", "m=audio 9 UDP/TLS/RTP/SAVPF 111", "a=" + candidate("169.254.169.254"), "a=mid:0"]
     kept = "a=" + candidate("8.8.8.8")
     offer = "\r\n".join([*lines, kept, ""])
@@ -98,6 +104,7 @@ def test_an_offer_keeps_all_but_the_forbidden_candidates() -> None:
 
 
 def test_an_offer_with_too_many_candidates_is_refused() -> None:
+    """Each one costs the server checks for seconds."""
     offer = "v=0\r\n" + ("a=" + candidate("8.8.8.8") + "\r\n") * 33
     with pytest.raises(TooMany) as caught:
         ice.filter_offer(offer, allow_private=True, candidates_max=32)

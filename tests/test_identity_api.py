@@ -47,6 +47,7 @@ async def refusal(server: WireServer, token: str, data: Any) -> tuple[int, str]:
 
 
 async def test_a_portrait_can_be_enrolled_seen_worn_and_removed(tmp_path: Path) -> None:
+    """The whole life of a portrait, with its receipt."""
     async with wire_server(tmp_path) as server:
         token = await server.join()
         async with server.post("/v1/identities", token, data=form(portrait())) as response:
@@ -69,6 +70,7 @@ async def test_a_portrait_can_be_enrolled_seen_worn_and_removed(tmp_path: Path) 
 
 
 async def test_a_mask_has_a_thumbnail(tmp_path: Path) -> None:
+    """Built-in faces are shown in the gallery too."""
     async with wire_server(tmp_path) as server:
         token = await server.join()
         async with server.ask("GET", "/v1/identities/mask:one/thumbnail", token) as response:
@@ -76,6 +78,7 @@ async def test_a_mask_has_a_thumbnail(tmp_path: Path) -> None:
 
 
 async def test_another_persons_portrait_is_not_there(tmp_path: Path) -> None:
+    """Neither to see nor to remove."""
     async with wire_server(tmp_path) as server:
         async with server.post("/v1/identities", await server.join("ada"), data=form(portrait())) as response:
             path = f"/v1/identities/{(await response.json())['id']}"
@@ -129,11 +132,13 @@ async def test_a_picture_that_cannot_be_worn_is_refused(tmp_path: Path, picture:
     ids=["no consent", "no picture", "no JSON", "relation", "not attested", "no form"],
 )
 async def test_a_form_that_is_incomplete_is_refused(tmp_path: Path, data: Any, code: str) -> None:
+    """Without consent in full a portrait is not even looked at."""
     async with wire_server(tmp_path) as server:
         assert await refusal(server, await server.join(), data) == (400, code)
 
 
 async def test_a_broken_multipart_body_is_refused(tmp_path: Path) -> None:
+    """What aiohttp's parser chokes on is a coded error too."""
     headers = {"Content-Type": "multipart/form-data; boundary=xyz"}
     async with wire_server(tmp_path) as server:
         for body in (b"", b"--xyz", b"--xyz\r\n\r\nno name\r\n--xyz--\r\n", b"--abc\r\n"):
@@ -143,12 +148,14 @@ async def test_a_broken_multipart_body_is_refused(tmp_path: Path) -> None:
 
 
 async def test_a_link_without_the_grant_enrols_nobody(tmp_path: Path) -> None:
+    """The operator may allow masks only."""
     async with wire_server(tmp_path) as server:
         token = await server.join(enroll=False)
         assert await refusal(server, token, form(portrait())) == (403, "enroll_not_granted")
 
 
 async def test_uploads_are_limited_by_subject(tmp_path: Path) -> None:
+    """Decoding pictures is work that a caller can ask for."""
     async with wire_server(tmp_path, limits=Limits(uploads_burst=2, uploads_per_s=0.001)) as server:
         token = await server.join()
         for _ in range(2):

@@ -7,6 +7,7 @@ from signaling.limits import InvalidWindow, KeyedBuckets, Limits, SocketBudget, 
 
 
 def test_a_bucket_gives_its_burst_then_its_rate() -> None:
+    """Three at once, then two a second."""
     bucket = TokenBucket(2.0, 3.0, now_s=100.0)
     assert [bucket.take(100.0) for _ in range(4)] == [True, True, True, False]
     assert bucket.take(100.5)
@@ -14,6 +15,7 @@ def test_a_bucket_gives_its_burst_then_its_rate() -> None:
 
 
 def test_a_clock_that_steps_back_refills_nothing() -> None:
+    """Nor does the step forward to where it was."""
     bucket = TokenBucket(1.0, 1.0, now_s=100.0)
     assert bucket.take(100.0)
     assert not bucket.take(50.0)
@@ -21,6 +23,7 @@ def test_a_clock_that_steps_back_refills_nothing() -> None:
 
 
 def test_one_address_does_not_use_up_another_ones_rate() -> None:
+    """Each key has a bucket of its own."""
     buckets = KeyedBuckets(1.0, 2.0)
     for key in ("a", "a", "b"):
         buckets.require(key, 0.0)
@@ -31,6 +34,7 @@ def test_one_address_does_not_use_up_another_ones_rate() -> None:
 
 
 def test_a_million_addresses_are_not_remembered() -> None:
+    """The longest unused is forgotten."""
     buckets = KeyedBuckets(1.0, 1.0, kept=2)
     for key in ("a", "b", "c", "a"):
         buckets.require(key, 0.0)
@@ -38,6 +42,7 @@ def test_a_million_addresses_are_not_remembered() -> None:
 
 
 def test_a_socket_has_a_budget_of_messages_and_of_bytes() -> None:
+    """Either one can run out."""
     limits = Limits(messages_per_s=2, bytes_per_s=100)
     budget = SocketBudget(limits, 0.0)
     for _ in range(4):
@@ -65,6 +70,7 @@ def test_rubbish_from_the_start_ends_after_sixty_one() -> None:
 
 
 def test_a_third_invalid_ends_a_long_session() -> None:
+    """At the 61st invalid message, not earlier."""
     window = InvalidWindow()
     verdicts = [window.judge(n % 3 > 0) for n in range(200)]
     assert verdicts.index(True) == 180  # the 61st

@@ -17,6 +17,7 @@ async def drained(outbox: Outbox) -> list[str | bytes]:
 
 
 async def test_messages_leave_by_urgency() -> None:
+    """Control first, statistics last, whatever came first."""
     outbox = Outbox()
     outbox.put("stats", "stats")
     outbox.put("picture", b"picture")
@@ -27,6 +28,7 @@ async def test_messages_leave_by_urgency() -> None:
 
 
 async def test_a_slow_client_gets_the_newest_picture_and_the_last_second_of_sound() -> None:
+    """What is dropped is counted."""
     outbox = Outbox()
     dropped = 0
     for n in range(8):
@@ -37,6 +39,7 @@ async def test_a_slow_client_gets_the_newest_picture_and_the_last_second_of_soun
 
 
 async def test_a_client_that_reads_nothing_is_given_up() -> None:
+    """Control messages are never dropped: a full lane means that nobody reads."""
     outbox = Outbox()
     for n in range(CAPACITY["control"]):
         outbox.put("control", str(n))
@@ -61,6 +64,7 @@ async def test_what_went_stale_while_it_waited_is_never_sent() -> None:
 
 
 async def test_the_last_message_follows_the_control_messages_and_ends_the_box() -> None:
+    """What ages is not sent to someone who leaves."""
     outbox = Outbox()
     outbox.put("stats", "stats")
     outbox.put("control", "error")

@@ -25,6 +25,7 @@ def root(tmp_path: Path) -> Path:
 
 
 async def test_the_page_is_served_with_its_types_and_asked_for_again(tmp_path: Path, root: Path) -> None:
+    """Modules need the right type; a new version must show at once."""
     expected = {"/": "text/html", "/style.css": "text/css", "/src/main.js": "text/javascript"}
     async with wire_server(tmp_path, web_root=root) as server:
         for path, kind in expected.items():
@@ -56,6 +57,7 @@ OUTSIDE = [
 
 @pytest.mark.parametrize("path", OUTSIDE)
 async def test_nothing_else_is(tmp_path: Path, root: Path, path: str) -> None:
+    """Paths written to the wire as they are."""
     async with wire_server(tmp_path, web_root=root) as server:
         port = int(server.url.rpartition(":")[2])
         assert b" 404 " in await raw_status(port, path)
@@ -72,6 +74,7 @@ async def raw_status(port: int, path: str) -> bytes:
 
 
 def test_a_path_is_looked_up_below_the_root_only(root: Path) -> None:
+    """The same without a server."""
     assert page.find(root, "/src/main.js") == root / "src" / "main.js"
     for path in ("../secret.js", "src/../../secret.js", "/etc/hostname", "src//main.js", "./index.html"):
         with pytest.raises(NotFound):

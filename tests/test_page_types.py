@@ -9,6 +9,7 @@ def test_the_types_in_the_page_are_not_stale() -> None:
 
 
 def test_a_field_with_a_default_is_optional_and_null_is_said() -> None:
+    """A sample of each kind of field."""
     declared = page_types.render()
     assert "  reference?: string | null;" in declared
     assert '  type: "offer";' in declared

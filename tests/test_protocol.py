@@ -28,11 +28,13 @@ def test_a_clients_message_is_read_as_it_was_when_recorded(golden: dict[str, Any
 
 @pytest.mark.parametrize("golden", SERVER, ids=lambda golden: golden["type"])
 def test_a_servers_message_is_written_as_it_was_when_recorded(golden: dict[str, Any]) -> None:
+    """A field that is renamed or lost fails here."""
     message = msgspec.convert(golden, protocol.ServerMessage)
     assert json.loads(protocol.encode(message)) == golden
 
 
 def test_the_golden_files_hold_every_message() -> None:
+    """A message added to the protocol needs its recording."""
     assert {golden["type"] for golden in CLIENT} == types_of(protocol.ClientMessage)
     assert {golden["type"] for golden in SERVER} == types_of(protocol.ServerMessage)
 
@@ -54,6 +56,7 @@ def test_the_golden_files_hold_every_message() -> None:
     ],
 )
 def test_what_cannot_be_read_is_refused_with_the_field_named(text: str, named: str) -> None:
+    """Unknown fields, wrong types and numbers out of bounds among them."""
     with pytest.raises(BadInput) as caught:
         protocol.decode(text)
     assert caught.value.code == "message_bad"
@@ -61,6 +64,7 @@ def test_what_cannot_be_read_is_refused_with_the_field_named(text: str, named: s
 
 
 def test_the_type_of_a_refused_message_is_found_where_there_is_one() -> None:
+    """For the `about` of the error."""
     assert protocol.tag_of('{"sdp":"v=0","type":"offer"}') == "offer"
     assert protocol.tag_of("nonsense") is None
     assert protocol.tag_of('{"type":7}') is None
@@ -87,6 +91,7 @@ def test_a_chunk_is_sixteen_bytes_and_its_payload() -> None:
     ids=["empty", "short", "zeros", "no payload", "kind", "version", "reserved"],
 )
 def test_a_chunk_that_is_none_is_refused(data: bytes) -> None:
+    """Every field of the header is checked."""
     with pytest.raises(BadInput) as caught:
         protocol.unpack_chunk(data)
     assert caught.value.code == "chunk_bad"

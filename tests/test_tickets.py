@@ -7,6 +7,7 @@ from signaling.tickets import Tickets
 
 
 def test_a_token_re_enters_its_session_any_number_of_times() -> None:
+    """A page may reload as often as it likes."""
     tickets = Tickets()
     ada, bob = tickets.issue("a"), tickets.issue("b")
     assert [tickets.redeem(token) for token in (ada, bob, ada)] == ["a", "b", "a"]
@@ -14,6 +15,7 @@ def test_a_token_re_enters_its_session_any_number_of_times() -> None:
 
 
 def test_a_token_dies_with_its_session() -> None:
+    """Another session's token lives on."""
     tickets = Tickets()
     gone, kept = tickets.issue("a"), tickets.issue("b")
     tickets.keep({"b"})

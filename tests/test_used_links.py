@@ -16,6 +16,7 @@ def claims(jti: str = "one", *, expires_s: int = 1_000) -> LinkClaims:
 
 
 def test_a_used_link_stays_used_after_a_restart(tmp_path: Path) -> None:
+    """The file is the owner's alone."""
     links = UsedLinks(tmp_path, lambda: 500.0)
     links.reserve(claims())
     links.commit(claims())
@@ -43,6 +44,7 @@ def test_a_link_is_forgotten_after_it_expired(tmp_path: Path) -> None:
 
 
 def test_a_line_torn_by_a_crash_is_skipped(tmp_path: Path) -> None:
+    """The lines before it count."""
     (tmp_path / FILE).write_text("1000 whole\n10")
     links = UsedLinks(tmp_path, lambda: 500.0)
     links.reserve(claims("other"))
@@ -51,6 +53,7 @@ def test_a_line_torn_by_a_crash_is_skipped(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_takes_nothing_is_a_coded_error(tmp_path: Path) -> None:
+    """A use that cannot be kept is no use."""
     links = UsedLinks(tmp_path, lambda: 500.0)
     (tmp_path / FILE).unlink()
     (tmp_path / FILE).mkdir()

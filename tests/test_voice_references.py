@@ -8,6 +8,7 @@ from signaling.voice_references import KEPT_PER_SUBJECT, VoiceReferences
 
 
 def test_a_reference_is_its_uploaders_alone() -> None:
+    """Its name opens nothing for anyone else."""
     references = VoiceReferences()
     profile = VoiceProfile(values={})
     name = references.add("ada", profile)
@@ -19,6 +20,7 @@ def test_a_reference_is_its_uploaders_alone() -> None:
 
 
 def test_the_oldest_makes_room_and_leavers_are_forgotten() -> None:
+    """Memory is bounded by who is in a call."""
     references = VoiceReferences()
     names = [references.add("ada", VoiceProfile(values={})) for _ in range(KEPT_PER_SUBJECT + 1)]
     with pytest.raises(NotFound):

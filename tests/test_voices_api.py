@@ -11,6 +11,7 @@ from tests.wire_server import until, wire_server
 
 
 async def test_a_clip_becomes_a_reference_that_the_voice_can_follow(tmp_path: Path) -> None:
+    """The state names it; another caller cannot use the name."""
     async with wire_server(tmp_path) as server:
         token = await server.join()
         async with server.post("/v1/voices/reference", token, data=CODED["f32"]) as response:
@@ -36,6 +37,7 @@ async def test_a_clip_becomes_a_reference_that_the_voice_can_follow(tmp_path: Pa
     ids=["format", "large", "silent"],
 )
 async def test_a_clip_that_is_of_no_use_is_refused(tmp_path: Path, body: bytes, status: int, code: str) -> None:
+    """Format, size and silence, each with its code."""
     async with wire_server(tmp_path) as server:
         answer = await server.problem("POST", "/v1/voices/reference", await server.join(), data=io.BytesIO(body))
         assert answer[:2] == (status, code)
@@ -43,5 +45,6 @@ async def test_a_clip_that_is_of_no_use_is_refused(tmp_path: Path, body: bytes, 
 
 
 async def test_a_stranger_uploads_nothing(tmp_path: Path) -> None:
+    """Without a session there is no upload."""
     async with wire_server(tmp_path) as server:
         assert (await server.problem("POST", "/v1/voices/reference", data=b"x"))[:2] == (401, "token_missing")

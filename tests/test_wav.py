@@ -38,18 +38,21 @@ CODED = {
 
 @pytest.mark.parametrize("name", CODED)
 def test_every_usual_coding_gives_the_same_sound(name: str) -> None:
+    """Integers of four widths and both floats."""
     samples, rate_hz = read_clip(CODED[name])
     assert (rate_hz, len(samples)) == (RATE_HZ, 3 * RATE_HZ)
     np.testing.assert_allclose(samples, tone(), atol=0.01 if name == "u8" else 1e-4)
 
 
 def test_channels_are_mixed_to_one() -> None:
+    """Opposite channels cancel."""
     both = np.stack((tone(), -tone()), axis=1)
     samples, _ = read_clip(wav(np.rint(both * 2**15).astype("<i2").tobytes(), channels=2))
     assert np.abs(samples).max() < 1e-3
 
 
 def test_a_file_of_the_standard_library_is_read() -> None:
+    """Not only our own writer's files."""
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
         file.setnchannels(1)
@@ -78,6 +81,7 @@ REFUSED: list[tuple[bytes, str]] = [
 
 @pytest.mark.parametrize(("data", "code"), REFUSED, ids=range(len(REFUSED)))
 def test_what_is_no_usable_clip_is_refused(data: bytes, code: str) -> None:
+    """Each with the code that says what to do."""
     with pytest.raises(MirageError) as caught:
         read_clip(data)
     assert caught.value.code == code
@@ -85,5 +89,6 @@ def test_what_is_no_usable_clip_is_refused(data: bytes, code: str) -> None:
 
 
 def test_a_clip_cut_off_in_a_sample_is_read_to_the_last_whole_one() -> None:
+    """A recording that was stopped hard is still of use."""
     samples, _ = read_clip(wav(bytes(3 * RATE_HZ * 3 + 2), bits=24))
     assert len(samples) == 3 * RATE_HZ
