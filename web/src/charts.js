@@ -32,7 +32,7 @@ export const CHARTS = [
 function skewWords(now) {
   if (now.skewMs === null) return "Sound against picture";
   if (Math.abs(now.skewMs) <= 40) return "Sound and picture are together";
-  return now.skewMs > 0 ? "The sound is ahead of the picture" : "The picture is ahead of the sound";
+  return now.skewMs > 0 ? "The sound is ahead" : "The picture is ahead";
 }
 
 /** @param {(number | null)[]} values @param {number} floor the least top of the scale @returns {[number, number]} */

@@ -45,7 +45,7 @@ function pictureWords(state, server) {
   switch (server.picture) {
     case "live": return `You appear as ${faceTitle(state)}.`;
     case "frozen": return "Held: the last safe picture.";
-    case "card": return "Covered: no face found.";
+    case "card": return engineDown(state) ? "Covered: the face engine is starting again." : "Covered: no face found.";
     default: return "Covered until the first safe picture.";
   }
 }
@@ -54,8 +54,14 @@ function pictureWords(state, server) {
 function faceDetail(state, server) {
   if (server.passthrough_face) return "Switch passthrough off to be covered again.";
   if (!state.hasCamera) return "";
+  if (server.picture === "card" && engineDown(state)) return "You appear again by yourself when it runs.";
   if (server.picture === "card" && !server.muted_video) return "Look into the camera; you appear again when your face is found.";
   return "Your real face does not leave this server.";
+}
+
+/** @param {PageState} state */
+function engineDown(state) {
+  return state.engines !== null && state.engines.face_state !== "ready";
 }
 
 /** @param {PageState} state @param {import("./protocol.js").CallState} server */
@@ -132,8 +138,8 @@ function retryWords(retryInMs) {
 /** @param {import("./protocol.js").Engines | null} engines */
 export function engineWords(engines) {
   if (!engines) return "";
-  const how = { ready: "", starting: " (starting)", restarting: " (restarting)", failed: " (failed)" };
-  return `Face engine: ${engines.face_name}${how[engines.face_state]} · Voice engine: ${engines.voice_name}${how[engines.voice_state]}`;
+  const how = (/** @type {string} */ state) => (state === "ready" ? "" : ` (${state})`);
+  return `Face engine: ${engines.face_name}${how(engines.face_state)} · Voice engine: ${engines.voice_name}${how(engines.voice_state)}`;
 }
 
 /** Why this face may be worn. @param {PageState} state */

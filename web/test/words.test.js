@@ -29,6 +29,8 @@ test("every way of being undisguised is said, and then no cover of the face is p
 
 test("covered and held are told apart, and silence is not called a disguise", () => {
   assert.equal(stateWords(live({ picture: "card" })).headline, "Covered: no face found.");
+  const engines = { face_name: "mesh", face_state: "restarting", voice_name: "world", voice_state: "ready", ready: false };
+  assert.match(stateWords(live({ picture: "card" }, { engines })).headline, /engine/);
   assert.equal(stateWords(live({ picture: "frozen" })).headline, "Held: the last safe picture.");
   assert.doesNotMatch(stateWords(live({ sound: "silent" })).detail, /voice is disguised/);
 });
