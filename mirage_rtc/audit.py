@@ -74,5 +74,5 @@ class AuditLog:
             os.write(self._descriptor, line)
         except OSError as error:
             if not self._failed:
-                logger.error("audit log cannot be written", extra={"errno": error.errno})  # noqa: TRY400
+                logger.error("audit log cannot be written", extra={"errno": error.errno})
             self._failed = True
