@@ -19,6 +19,34 @@ _TOP_HZ = 7800.0  # a 16 kHz clip says nothing above
 _MIN_CLIP_S, _MAX_CLIP_S = 3.0, 30.0
 _MIN_VOICED_FRAMES = 200
 _SHIFT_LIMIT = 2.2  # of log power, about 9.5 dB
+_COLOUR_LIMIT = 4.0  # about 17 dB
+# Long-term average speech of 12 languages, men and women, dB in third-octave bands (Byrne et al. 1994, table II).
+_LTASS_HZ = (
+    100,
+    125,
+    160,
+    200,
+    250,
+    315,
+    400,
+    500,
+    630,
+    800,
+    1000,
+    1250,
+    1600,
+    2000,
+    2500,
+    3150,
+    4000,
+    5000,
+    6300,
+    8000,
+)
+_LTASS_DB = (
+    *(54.4, 57.7, 56.8, 60.2, 60.3, 59.0, 62.1, 62.1, 60.5, 56.8),
+    *(53.7, 53.0, 52.0, 48.7, 48.1, 46.8, 45.6, 44.5, 44.3, 43.7),
+)
 _WARPS = np.arange(0.86, 1.165, 0.01)
 _SMOOTHING = np.array([1.0, 2.0, 3.0, 2.0, 1.0]) / 9.0
 
@@ -176,7 +204,26 @@ def tract_ratio(speaker: VoiceStatistics, reference: VoiceStatistics) -> float:
 
 def envelope_shift(speaker: VoiceStatistics, reference: VoiceStatistics, ratio: float) -> Array:
     """(BINS,) log power to add after the warp, smoothed over bands and clipped to about +-9.5 dB."""
-    difference = reference.envelope - _warped(speaker.envelope, ratio)
-    smooth = np.convolve(np.pad(difference, 2, mode="edge"), _SMOOTHING, mode="valid")
-    bands = np.clip(smooth - smooth.mean(), -_SHIFT_LIMIT, _SHIFT_LIMIT)
-    return np.asarray(np.interp(_BIN_BAND, np.arange(BANDS), bands))
+    return _over_bins(reference.envelope - _warped(speaker.envelope, ratio), _SHIFT_LIMIT)
+
+
+def colour_shift(speaker: VoiceStatistics, ratio: float, strength: float) -> Array:
+    """(BINS,) log power that takes the speaker's own colour out of the warped envelope, clipped to about +-17 dB.
+
+    At strength 1 the mean envelope becomes that of average speech; above, the speaker's deviation turns round.
+    """
+    return _over_bins(strength * (_average_envelope() - _warped(speaker.envelope, ratio)), _COLOUR_LIMIT)
+
+
+def _over_bins(bands: Array, limit: float) -> Array:
+    smooth = np.convolve(np.pad(bands, 2, mode="edge"), _SMOOTHING, mode="valid")
+    clipped = np.clip(smooth - smooth.mean(), -limit, limit)
+    return np.asarray(np.interp(_BIN_BAND, np.arange(BANDS), clipped))
+
+
+def _average_envelope() -> Array:
+    """(BANDS,) log power density of average speech, mean zero."""
+    hz = np.array(_LTASS_HZ, dtype=np.float64)
+    density_db = np.array(_LTASS_DB) - 10 * np.log10(hz * (2 ** (1 / 6) - 2 ** (-1 / 6)))
+    envelope = np.interp(np.log(_BAND_HZ), np.log(hz), density_db * np.log(10) / 10)
+    return np.asarray(envelope - envelope.mean())

@@ -17,7 +17,7 @@ FORMANT_RANGE = (0.7, 1.4)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
-    """One voice. A preset with `low_voice` raises deep speakers and lowers high ones; others treat all alike."""
+    """One voice. An `adaptive` preset raises deep speakers and lowers high ones; the others treat all alike."""
 
     name: str
     title: str
@@ -28,6 +28,8 @@ class Preset:
     whisper: float = 0.0
     monotone_hz: float | None = None
     adaptive: bool = False
+    colour: float = 0.0
+    """How much of the speaker's own long-term spectrum is taken out; see `voice_match.colour_shift`."""
 
     def towards(self, *, up: bool) -> tuple[float, float]:
         """Semitones and formant ratio of the preset for a speaker to be raised, or lowered."""
@@ -41,9 +43,10 @@ PRESETS: tuple[Preset, ...] = (
         name="disguise",
         title="Disguise",
         description="Hides who you are and stays easy to follow: deep voices rise, high voices fall.",
-        semitones=4.5,
-        formant_ratio=1.13,
+        semitones=2.2,
+        formant_ratio=1.09,
         adaptive=True,
+        colour=1.8,
     ),
     Preset(
         name="lower",

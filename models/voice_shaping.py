@@ -5,7 +5,7 @@ frames, and since pulses are placed one by one no click can arise. The direction
 towards a reference follow the speaker as measured so far.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log
 
 import numpy as np
@@ -18,11 +18,13 @@ from models.voice_presets import check, effective, preset, too_close
 from models.world_analysis import BINS, Frames
 
 _SEMITONE = log(2.0) / 12
+_LEVELLING = 0.01  # of the way, each frame
+_MOST_GAIN = 20.0  # of power
 _GLIDE = 0.2  # of the way, each 5 ms frame
 _LOW_VOICE_HZ = 165.0
 _HYSTERESIS = 1.12
 _REFRESH_FRAMES = 200
-_LEAST_EVIDENCE_FRAMES = 100  # before that an assumed spread and no envelope shift
+_LEAST_EVIDENCE_FRAMES = 40  # of voice; before that an assumed spread and no envelope shift
 _ASSUMED_SD = 0.18
 _FALLBACK_SEMITONES, _FALLBACK_FORMANT = 4.0, 1.1
 _F0_RANGE_HZ = (55.0, 880.0)
@@ -50,6 +52,7 @@ class VoiceShaper:
         self._up: bool | None = None
         self._reference: VoiceStatistics | None = None
         self._shape: _Shape | None = None
+        self._powers = np.full(2, 1e-12)
         self._wear(settings)
 
     def set_voice(self, settings: VoiceSettings) -> None:
@@ -71,7 +74,15 @@ class VoiceShaper:
         if self._shape is None or silent_so_far:
             self._shape = target
         scalars, envelope = self._glide(target, len(frames.f0_hz))
-        return _shaped(frames, scalars, envelope)
+        return self._level(frames, _shaped(frames, scalars, envelope))
+
+    def _level(self, before: Frames, after: Frames) -> Frames:
+        """Keep the loudness over some half a second; frame by frame would undo the contrast between sounds."""
+        gain = np.empty(len(after.gain))
+        for i, powers in enumerate(zip(before.power.sum(axis=1), after.power.sum(axis=1), strict=True)):
+            self._powers += _LEVELLING * (np.array(powers) - self._powers)
+            gain[i] = np.clip(self._powers[0] / self._powers[1], 1 / _MOST_GAIN, _MOST_GAIN)
+        return replace(after, power=after.power * gain[:, None])
 
     def _glide(self, target: _Shape, count: int) -> tuple[Array, Array]:
         """(n, 5) scalars and (n, BINS) envelopes on their exponential way to the target."""
@@ -83,13 +94,16 @@ class VoiceShaper:
         return scalars, envelope
 
     def _plan(self) -> _Shape:
-        """The shape to glide to: anew when the direction turns, and towards a reference every second of voice."""
+        """The shape to glide to: made anew when the direction turns and with every second of voice heard."""
         turned = self._turn()
-        aged = self._reference is not None and self._speaker.voiced - self._planned_at >= _REFRESH_FRAMES
+        aged = self._speaker.voiced - self._planned_at >= _REFRESH_FRAMES or self._just_known()
         if self._target is None or turned or aged:
             self._planned_at = self._speaker.voiced
             self._target = self._towards_preset() if self._reference is None else self._towards(self._reference)
         return self._target
+
+    def _just_known(self) -> bool:
+        return self._planned_at < _LEAST_EVIDENCE_FRAMES <= self._speaker.voiced
 
     def _turn(self) -> bool:
         """Choose up for deep voices and down for high ones; True when the choice changed."""
@@ -107,9 +121,10 @@ class VoiceShaper:
         if chosen.monotone_hz is not None:
             slope, offset = 0.0, offset + log(chosen.monotone_hz)
         breath = max(chosen.breath, self._settings.breath)
-        return _Shape(
-            scalars=np.array([slope, offset, log(formant_ratio), breath, chosen.whisper]), envelope=np.zeros(BINS)
-        )
+        envelope, speaker = np.zeros(BINS), self._speaker.summary()
+        if chosen.colour and speaker is not None and self._speaker.voiced >= _LEAST_EVIDENCE_FRAMES:
+            envelope = voice_match.colour_shift(speaker, formant_ratio, chosen.colour)
+        return _Shape(scalars=np.array([slope, offset, log(formant_ratio), breath, chosen.whisper]), envelope=envelope)
 
     def _towards(self, reference: VoiceStatistics) -> _Shape:
         speaker = self._speaker.summary()
@@ -131,7 +146,7 @@ class VoiceShaper:
 def _assumed(speaker: VoiceStatistics | None, reference: VoiceStatistics) -> VoiceStatistics:
     """A stand-in while the speaker is hardly known: their pitch if heard, else somebody an octave's third away."""
     mean = speaker.log_f0_mean if speaker else reference.log_f0_mean - _FALLBACK_SEMITONES * _SEMITONE
-    return VoiceStatistics(log_f0_mean=mean, log_f0_sd=max(_ASSUMED_SD, 0.0), envelope=reference.envelope)
+    return VoiceStatistics(log_f0_mean=mean, log_f0_sd=_ASSUMED_SD, envelope=reference.envelope)
 
 
 def _shaped(frames: Frames, scalars: Array, envelope: Array) -> Frames:
@@ -140,8 +155,6 @@ def _shaped(frames: Frames, scalars: Array, envelope: Array) -> Frames:
     f0 = np.exp(slope * np.log(np.where(voiced, frames.f0_hz, 1.0)) + offset)
     power, aperiodicity = _warp(frames, np.exp(log_ratio))
     power = power * np.exp(envelope) * _WHISPER_TILT ** (2 * whisper[:, None])
-    # Louder or softer is not part of a disguise: each frame keeps its power.
-    power *= (frames.power.sum(axis=1) / np.maximum(power.sum(axis=1), 1e-300))[:, None]
     tonal = (1 - aperiodicity) * (1 - breath[:, None] * _BREATH_TILT) * (1 - whisper[:, None])
     return Frames(
         f0_hz=np.where(voiced & (whisper < 0.99), np.clip(f0, *_F0_RANGE_HZ), 0.0),
