@@ -7,16 +7,20 @@ import numpy as np
 
 from models.engines import Frame
 from models.face_detector import Detection
-from models.geometry import Floats, Roi, bounds, inside_share
+from models.geometry import Floats, Roi, bounds, continues, distance, inside_share, iou
 from models.runtime import Network
 
 POINTS = 468
+SAME_FACE_IOU = 0.25
+"""How much the boxes of a detection and of the landmarks of the same face overlap at least."""
+
 _SIZE_PX = 192
 _MARGIN = 1.5  # MediaPipe's own: the region's side over the face's longer side
 _MIN_PRESENCE = 0.5  # MediaPipe's own tracking threshold
 _MIN_FACE_PX = 12.0
 _MIN_ASPECT, _MAX_ASPECT = 0.35, 2.5
 _MIN_INSIDE = 0.3
+_STEADY = 0.08  # in face sides: a larger move in one frame asks for a second look
 _LEFT_EYE, _RIGHT_EYE = 33, 263  # outer corners, left and right in the picture
 
 
@@ -54,6 +58,25 @@ class FaceLandmarker:
         points[:, 2] *= roi.size_px / _SIZE_PX
         logit = float(outputs[self._score].ravel()[0])
         return Landmarks(points=points, score=float(1 / (1 + np.exp(-np.clip(logit, -80, 80)))))
+
+    def find(self, frame: Frame, detection: Detection) -> Landmarks | None:
+        """Landmarks at a detection, the second look from the first one's points; None where they find no face."""
+        found = self.locate(frame, roi_from_detection(detection))
+        if not is_face(found, frame):
+            return None
+        found = self.locate(frame, roi_from_landmarks(found.points))
+        there = is_face(found, frame) and float(iou(detection.box, bounds(found.points)[None])[0]) >= SAME_FACE_IOU
+        return found if there else None
+
+    def follow(self, frame: Frame, points: Floats) -> Landmarks | None:
+        """Landmarks of the face that had `points` (468, 3) in the frame before; None when it is lost.
+
+        Landmarks of a face off the region's middle are drawn towards it, so a face that moved is looked at twice.
+        """
+        found, before = self.locate(frame, roi_from_landmarks(points)), bounds(points)
+        if is_face(found, frame) and float(distance(before, bounds(found.points)[None])[0]) > _STEADY:
+            found = self.locate(frame, roi_from_landmarks(found.points))
+        return found if is_face(found, frame) and continues(before, bounds(found.points)) else None
 
 
 def roi_from_detection(detection: Detection) -> Roi:

@@ -7,50 +7,27 @@ is not enough: no raw face may leave because a network looked away.
 """
 
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 
 from models.engines import Frame
-from models.face_detector import Detection
-from models.face_landmarks import Landmarks, is_face, roi_from_detection, roi_from_landmarks
-from models.geometry import Floats, Roi, area, bounds, coincides, continues, distance, grown, iou
+from models.face_detector import Detection, FaceDetector
+from models.face_landmarks import SAME_FACE_IOU, FaceLandmarker, Landmarks
+from models.geometry import Floats, area, bounds, coincides, distance, grown, iou
 from models.one_euro import OneEuro
 from models.scene_change import SceneChange
+from models.vanished_faces import VanishedFace, VanishedFaces
 
 _DETECT_EVERY = 5  # frames
 _MIN_SCORE = 0.3  # of a detection that is worth blurring
-_SURE_SCORE = 0.5  # of a detection; below it the landmarks must be sure
-_SURE_PRESENCE = 0.9
-_GHOST_S = 1.0  # how long a face that vanished is remembered
+_SURE_SCORE, _SURE_PRESENCE = 0.5, 0.9  # one of both makes a detection a face to follow
 _UNCONFIRMED_S = 0.7  # how long landmarks may say "face" while the detector says "none"
 _MAX_GAP_S = 0.5  # between frames, for landmarks to be followed
 _SPARE_TRACKS = 2  # faces followed beyond max_faces, so that their blur moves with them
-_MARGIN = 0.25  # of a blurred box: detections reach from brow to chin only
-_DRIFT_PER_S = 0.8  # how much wider, in sides a second, the place of a vanished face grows
+_MARGIN = 0.25  # of a blurred box, in shares of its side
 _KEEP_FACTOR = 1.3  # how much larger a newcomer must be to take the identity over
-_SAME_IOU = 0.25  # of a detection and the landmarks of the same face
-_DRIFT_IOU = 0.5  # below it, the landmarks have slid off the face
-_STEADY = 0.08  # in face sides: a larger move in one frame asks for a second look
-_REACH, _REACH_PER_S = 1.0, 5.0  # in face sides, from where a face was lost to where it is found again
-
-
-def _nothing() -> Floats:
-    return np.empty((0, 3), np.float32)
-
-
-class Detector(Protocol):
-    """Finds faces anywhere in a frame."""
-
-    def detect(self, frame: Frame, min_score: float) -> list[Detection]:
-        """Faces with at least `min_score`, best first."""
-
-
-class Landmarker(Protocol):
-    """Finds the landmarks of one face."""
-
-    def locate(self, frame: Frame, roi: Roi) -> Landmarks:
-        """Landmarks of the face in `roi`, if there is one."""
+_DRIFT_IOU = 0.5  # of landmarks and detection: below it, the landmarks have slid off the face
+_REACH = 1.0  # in face sides, from a track that drifted to its unclaimed detection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +60,10 @@ class Tracks:
     trusted: bool
 
 
+def _nothing() -> Floats:
+    return np.empty((0, 3), np.float32)
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Track:
     track_id: int
@@ -106,20 +87,10 @@ class _Track:
         self.smooth = self.euro.step(found.points, time_s, height_px)
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class _Ghost:
-    """A place where a face was seen that is not followed: a lost track, or a detection without landmarks."""
-
-    box: Floats
-    time_s: float
-    track_id: int | None = None
-    chosen: bool = False
-
-
 class FaceTracker:
     """The faces of one call. Not thread-safe; one a call. Cost: one landmark run a face and frame, and detections."""
 
-    def __init__(self, detector: Detector, landmarker: Landmarker, *, max_faces: int) -> None:
+    def __init__(self, detector: FaceDetector, landmarker: FaceLandmarker, *, max_faces: int) -> None:
         self._detector = detector
         self._landmarker = landmarker
         self._max_faces = max_faces
@@ -129,7 +100,7 @@ class FaceTracker:
     def reset(self) -> None:
         """Forget every face; the next frame is a first frame. Track ids go on counting."""
         self._tracks: list[_Track] = []
-        self._ghosts: list[_Ghost] = []
+        self._vanished = VanishedFaces()
         self._scene = SceneChange()
         self._since_detection = _DETECT_EVERY
         self._size_px: tuple[int, int] | None = None
@@ -143,7 +114,7 @@ class FaceTracker:
         if self._detection_due(frame):
             self._detect(frame, time_s)
         self._merge()
-        self._ghosts = [ghost for ghost in self._ghosts if time_s - ghost.time_s <= _GHOST_S]
+        self._vanished.forget(time_s)
         self._choose()
         result = self._result(time_s)
         for track in self._tracks:
@@ -160,53 +131,47 @@ class FaceTracker:
             self._lose(self._tracks)
             self._since_detection = _DETECT_EVERY
         if self._size_px is not None and resized:
-            scale = np.array(size_px * 2) / np.array(self._size_px * 2)
-            for ghost in self._ghosts:
-                ghost.box = np.asarray(ghost.box * scale, np.float32)
+            self._vanished.rescale(size_px[0] / self._size_px[0], size_px[1] / self._size_px[1])
         self._size_px, self._time_s = size_px, time_s
 
     def _follow(self, frame: Frame, time_s: float) -> None:
         lost = []
         for track in self._tracks:
-            found = self._landmarker.locate(frame, roi_from_landmarks(track.points))
-            if is_face(found, frame) and distance(track.box, bounds(found.points)[None])[0] > _STEADY:
-                # Landmarks of a face off the region's middle are drawn towards it: look again where they point.
-                found = self._landmarker.locate(frame, roi_from_landmarks(found.points))
-            if is_face(found, frame) and continues(track.box, bounds(found.points)):
+            found = self._landmarker.follow(frame, track.points)
+            if found is not None:
                 track.take(found, time_s)
             else:
                 lost.append(track)
         self._lose(lost)
 
     def _lose(self, lost: list[_Track]) -> None:
-        self._ghosts += [
-            _Ghost(box=bounds(track.smooth), time_s=track.seen_s, track_id=track.track_id, chosen=track.chosen)
-            for track in lost
-        ]
+        for track in lost:
+            box, number = bounds(track.smooth), track.track_id
+            self._vanished.remember(VanishedFace(box=box, time_s=track.seen_s, track_id=number, chosen=track.chosen))
         self._tracks = [track for track in self._tracks if track not in lost]
 
     def _detection_due(self, frame: Frame) -> bool:
         if not self._tracks or self._since_detection >= _DETECT_EVERY:
             return True
-        if any(ghost.track_id is not None for ghost in self._ghosts) or not all(t.confirmed for t in self._tracks):
+        if self._vanished.any_lost or not all(track.confirmed for track in self._tracks):
             return True
-        known = [grown(box, _MARGIN) for box in (*(t.box for t in self._tracks), *(g.box for g in self._ghosts))]
-        return self._scene.changed(frame, known)
+        known = [track.box for track in self._tracks] + self._vanished.boxes
+        return self._scene.changed(frame, [grown(box, _MARGIN) for box in known])
 
     def _detect(self, frame: Frame, time_s: float) -> None:
-        """Find faces anew: confirm tracks, start tracks, move ghosts to where the detector sees their face."""
+        """Find faces anew: confirm tracks, start tracks, move vanished faces to where the detector sees them."""
         self._since_detection = 0
         self._scene.look(frame)
         strays = []
         for detection in self._confirm(frame, self._detector.detect(frame, _MIN_SCORE), time_s):
-            ghost = self._ghost_at(detection.box, time_s)
-            if not self._acquire(frame, detection, ghost, time_s):
-                stray = ghost or _Ghost(box=detection.box, time_s=time_s)
+            gone = self._vanished.claim(detection.box, time_s)
+            if not self._acquire(frame, detection, gone, time_s):
+                stray = gone or VanishedFace(box=detection.box, time_s=time_s)
                 stray.box, stray.time_s = detection.box, time_s
                 strays.append(stray)
-        boxes = [track.box for track in self._tracks] + [stray.box for stray in strays]
-        unseen = [ghost for ghost in self._ghosts if not any(coincides(ghost.box, box) for box in boxes)]
-        self._ghosts = unseen + strays
+        self._vanished.explain([track.box for track in self._tracks] + [stray.box for stray in strays])
+        for stray in strays:
+            self._vanished.remember(stray)
         self._lose([track for track in self._tracks if time_s - track.confirmed_s > _UNCONFIRMED_S])
 
     def _confirm(self, frame: Frame, detections: list[Detection], time_s: float) -> list[Detection]:
@@ -217,9 +182,9 @@ class FaceTracker:
         for detection in detections:
             agreement = [float(iou(detection.box, track.box[None])[0]) for track in self._tracks]
             for track, share in zip(self._tracks, agreement, strict=True):
-                if share >= _SAME_IOU:
+                if share >= SAME_FACE_IOU:
                     track.confirmed, track.confirmed_s = True, time_s
-            if max(agreement, default=0.0) < _SAME_IOU:
+            if max(agreement, default=0.0) < SAME_FACE_IOU:
                 new.append(detection)
             elif max(agreement) < _DRIFT_IOU:
                 self._set_right(frame, self._tracks[int(np.argmax(agreement))], detection, time_s)
@@ -228,45 +193,23 @@ class FaceTracker:
         return new
 
     def _set_right(self, frame: Frame, track: _Track, detection: Detection, time_s: float) -> None:
-        found = self._settle(frame, detection)
+        found = self._landmarker.find(frame, detection)
         if found is not None:
             track.take(found, time_s)
 
-    def _settle(self, frame: Frame, detection: Detection) -> Landmarks | None:
-        """Landmarks at a detection, the second look from the first one's points; None where they find no face."""
-        found = self._landmarker.locate(frame, roi_from_detection(detection))
-        if not is_face(found, frame):
-            return None
-        found = self._landmarker.locate(frame, roi_from_landmarks(found.points))
-        there = is_face(found, frame) and float(iou(detection.box, bounds(found.points)[None])[0]) >= _SAME_IOU
-        return found if there else None
-
-    def _ghost_at(self, box: Floats, time_s: float) -> _Ghost | None:
-        """The lost face that a detection at `box` most likely is; it is taken off the list."""
-        apart = [(float(distance(box, ghost.box[None])[0]), ghost) for ghost in self._ghosts]
-        near = [(d, ghost) for d, ghost in apart if d < _REACH + _REACH_PER_S * (time_s - ghost.time_s)]
-        if not near:
-            return None
-        _, ghost = min(near, key=lambda pair: (not pair[1].chosen, pair[1].track_id is None, pair[0]))
-        self._ghosts.remove(ghost)
-        return ghost
-
-    def _acquire(self, frame: Frame, detection: Detection, ghost: _Ghost | None, time_s: float) -> bool:
-        """Start a track on a detection, as the one that `ghost` was."""
-        found = self._settle(frame, detection) if self._has_room(detection) else None
-        lost = ghost is not None and ghost.track_id is not None
-        if found is None or not (lost or detection.score >= _SURE_SCORE or found.score >= _SURE_PRESENCE):
+    def _acquire(self, frame: Frame, detection: Detection, gone: VanishedFace | None, time_s: float) -> bool:
+        """Start a track on a detection, as the one that `gone` was."""
+        found = self._landmarker.find(frame, detection) if self._has_room(detection) else None
+        known = gone.track_id if gone is not None else None
+        sure = known is not None or detection.score >= _SURE_SCORE
+        if found is None or not (sure or found.score >= _SURE_PRESENCE):
             return False
-        track = _Track(track_id=self._identify(ghost), confirmed_s=time_s, chosen=ghost is not None and ghost.chosen)
+        if known is None:
+            known, self._next_id = self._next_id, self._next_id + 1
+        track = _Track(track_id=known, confirmed_s=time_s, chosen=gone is not None and gone.chosen)
         track.take(found, time_s)
         self._tracks.append(track)
         return True
-
-    def _identify(self, ghost: _Ghost | None) -> int:
-        if ghost is not None and ghost.track_id is not None:
-            return ghost.track_id
-        self._next_id += 1
-        return self._next_id - 1
 
     def _has_room(self, detection: Detection) -> bool:
         """Whether a face is worth a landmark run a frame: there are few, or it is much larger than one followed."""
@@ -286,21 +229,17 @@ class FaceTracker:
     def _choose(self) -> None:
         """The largest faces wear the identity, with hysteresis; the place of one just lost is kept for it."""
         ranked = sorted(self._tracks, key=lambda t: -float(area(t.box)) * (_KEEP_FACTOR**2 if t.chosen else 1.0))
-        places = max(0, self._max_faces - sum(ghost.chosen for ghost in self._ghosts))
+        places = max(0, self._max_faces - self._vanished.reserved)
         for rank, track in enumerate(ranked):
             track.chosen = rank < places
         most = self._max_faces + _SPARE_TRACKS
         self._tracks = ranked[:most]
-        self._ghosts += [_Ghost(box=track.box, time_s=track.seen_s) for track in ranked[most:]]
+        for track in ranked[most:]:
+            self._vanished.remember(VanishedFace(box=track.box, time_s=track.seen_s))
 
     def _result(self, time_s: float) -> Tracks:
         chosen = [track for track in self._tracks if track.chosen]
         followed = [grown(track.box, _MARGIN) for track in self._tracks if not track.chosen]
-        vanished = [
-            grown(ghost.box, _MARGIN + _DRIFT_PER_S * (time_s - ghost.time_s))
-            for ghost in self._ghosts
-            if not any(coincides(ghost.box, track.box) for track in chosen)
-        ]
         faces = tuple(
             TrackedFace(
                 track_id=track.track_id,
@@ -311,5 +250,5 @@ class FaceTracker:
             )
             for track in chosen
         )
-        trusted = not any(ghost.chosen and ghost.time_s < time_s for ghost in self._ghosts)
-        return Tracks(faces=faces, others=(*followed, *vanished), trusted=trusted)
+        vanished = self._vanished.blurs(time_s, [track.box for track in chosen])
+        return Tracks(faces=faces, others=(*followed, *vanished), trusted=not self._vanished.missing(time_s))

@@ -1,19 +1,22 @@
 """The tracker on composed scenes, with the real networks: no face is raw, and the identity stays with its person."""
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 import cv2
 import numpy as np
 import pytest
 
+from models.catalog import FACE_DETECTOR, FACE_LANDMARKS, ModelSpec
 from models.engines import Frame
-from models.face_detector import Detection
-from models.face_landmarks import Landmarks
+from models.face_detector import FaceDetector
+from models.face_landmarks import FaceLandmarker
 from models.face_tracker import FaceTracker, Tracks
-from models.geometry import Floats, Roi, area, iou, overlap
+from models.geometry import Floats, area, iou, overlap
+from models.runtime import LiteRTNetwork, Network, Tensor
 from tests.media import Clip, covered_face, second_person_walks_in, talking_head
+from tests.model_store import model_store
 from tests.test_face_detector import astronaut, detector
-from tests.test_face_landmarks import landmarker
 
 FPS = 25
 WIDTH_PX, HEIGHT_PX = 768, 512
@@ -21,37 +24,35 @@ Place = tuple[float, float, float]
 """Where a face is: centre x and y, and its side, in pixels of the scene."""
 
 
-class CountingDetector:
-    """The real detector, counted; `blind` makes it find nothing."""
+class CountingNetwork:
+    """A real network, counted; `blind` makes a detector's network see nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self.input_shape, self.output_shapes = network.input_shape, network.output_shapes
         self.runs = 0
         self.blind = False
 
-    def detect(self, frame: Frame, min_score: float) -> list[Detection]:
-        """Detect, or see nothing."""
+    def run(self, tensor: Tensor) -> dict[str, Tensor]:
+        """Run, or find only what is very unlikely."""
         self.runs += 1
-        return [] if self.blind else detector().detect(frame, min_score)
+        outputs = self._network.run(tensor)
+        return {name: np.full_like(out, -50) for name, out in outputs.items()} if self.blind else outputs
 
 
-class CountingLandmarker:
-    """The real landmarker, counted."""
-
-    def __init__(self) -> None:
-        self.runs = 0
-
-    def locate(self, frame: Frame, roi: Roi) -> Landmarks:
-        """Locate."""
-        self.runs += 1
-        return landmarker().locate(frame, roi)
+@cache
+def network(spec: ModelSpec) -> LiteRTNetwork:
+    """A network of the catalogue, loaded once."""
+    return LiteRTNetwork(model_store().path(spec))
 
 
 class Watch:
     """A tracker, its networks and a clock that ticks once a frame."""
 
     def __init__(self, *, max_faces: int = 1) -> None:
-        self.detector, self.landmarker = CountingDetector(), CountingLandmarker()
-        self.tracker = FaceTracker(self.detector, self.landmarker, max_faces=max_faces)
+        self.detector = CountingNetwork(network(FACE_DETECTOR))
+        self.landmarker = CountingNetwork(network(FACE_LANDMARKS))
+        self.tracker = FaceTracker(FaceDetector(self.detector), FaceLandmarker(self.landmarker), max_faces=max_faces)
         self.time_s = 100.0
 
     def see(self, frame: Frame, after_s: float = 1 / FPS) -> Tracks:
