@@ -101,7 +101,7 @@ def second_person_walks_in(height_px: int = 512) -> Clip:
 
 
 def speech(voice: Literal["man", "woman"] = "man", sample_rate_hz: int = 48000) -> Samples:
-    """Some seconds of one person speaking: LibriSpeech when it is there, else synthetic; RMS about 0.08 of full scale."""
+    """Some seconds of one person speaking: LibriSpeech when it is there, else synthetic; RMS about 0.08."""
     path = ASSETS / "media" / _SPEECH[voice]
     samples, rate_hz = _read_wav(path) if path.exists() else _synthetic_speech(voice)
     if rate_hz != sample_rate_hz:

@@ -52,12 +52,13 @@ def babble(*, f0_hz: float, seconds: float) -> Samples:
     noise = np.random.default_rng(round(f0_hz)).normal(0, 0.02, count)
     source = np.diff(pulse, prepend=0.0) + noise * 0.3
     sounded = sum((_syllables(source, index, time) for index in range(len(_VOWELS_HZ))), np.zeros(count))
-    return (0.5 * sounded / np.abs(sounded).max()).astype(np.float32)
+    return np.asarray(0.5 * sounded / np.abs(sounded).max(), np.float32)
 
 
 @functools.lru_cache(maxsize=1)
 def _photograph() -> Frame:
-    return np.ascontiguousarray(data.astronaut()[..., ::-1])
+    photo: Frame = data.astronaut()  # type: ignore[no-untyped-call]
+    return np.ascontiguousarray(photo[..., ::-1])
 
 
 def _with_open_mouth(photo: Frame, opening: float) -> Frame:
