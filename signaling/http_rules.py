@@ -158,6 +158,7 @@ def _is_own(origin: str, request: web.Request, services: Services) -> bool:
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Signal `on_response_prepare`: what every answer carries, the error answers and the upgrade too."""
     headers = response.headers
+    headers["Server"] = "mirage"  # not the versions of what it runs on
     for name, value in HEADERS.items():
         headers.setdefault(name, value)
     scheme = "wss" if request.secure or request.app[SERVICES].config.behind_proxy else "ws"

@@ -23,6 +23,8 @@ from signaling.services import Services
 logger = logging.getLogger(__name__)
 
 HEARTBEAT_S = 10.0
+CLOSE_WAIT_S = 2.0
+"""How long a closing handshake may take: a dead client must not hold up the server's end."""
 STATS_EVERY_S = 1.0
 CLOSE_CODES = {"going_away": WSCloseCode.GOING_AWAY, "bye": WSCloseCode.OK, "client_stuck": WSCloseCode.TRY_AGAIN_LATER}
 """Closing codes by reason; every other reason is a policy violation (RFC 6455 section 7.4.1)."""
@@ -230,6 +232,7 @@ async def serve(request: web.Request, entry: Entry, services: Services) -> web.W
     """Upgrade an admitted request and serve its socket."""
     socket = web.WebSocketResponse(
         heartbeat=HEARTBEAT_S,
+        timeout=CLOSE_WAIT_S,
         max_msg_size=services.limits.frame_bytes,
         compress=False,
         protocols=(protocol.SUBPROTOCOL,),

@@ -45,6 +45,7 @@ async def test_every_answer_carries_the_headers(tmp_path: Path) -> None:
                 assert "unsafe" not in policy
                 assert "frame-ancestors 'none'" in policy
                 assert f"ws://{server.url.removeprefix('http://')}" in policy
+                assert response.headers["Server"] == "mirage"
                 assert response.headers["X-Content-Type-Options"] == "nosniff"
                 assert response.headers["Referrer-Policy"] == "no-referrer"
                 assert "camera=(self), microphone=(self)" in response.headers["Permissions-Policy"]

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import aiohttp
+import numpy as np
 import pytest
 
 from signaling.limits import Limits
@@ -180,3 +181,29 @@ async def test_a_stopping_server_says_so(tmp_path: Path) -> None:
         await server.stop()
         code, _, number = await closing(socket)
         assert (code, number) == ("going_away", aiohttp.WSCloseCode.GOING_AWAY)
+
+
+async def test_a_client_that_stops_reading_is_cut_off_and_nobody_waits_for_it(tmp_path: Path) -> None:
+    """Its pictures fill the connection, then its session is only waiting for its owner; the other call goes on."""
+    limits = Limits(send_stuck_s=0.3)
+    noise = np.random.default_rng(1).integers(0, 255, (800, 1000, 3), np.uint8)
+    async with wire_server(tmp_path, limits=limits) as server, server.greeted(await server.join("bob")) as other:
+        async with server.greeted(await server.join("ada")) as socket:
+            _, ada = server.calls.sessions.values()
+            await socket.send_json({"type": "start_chunks"})
+            await ada.chunks_opened.wait()
+            connection = socket._response.connection
+            assert connection is not None
+            assert isinstance(connection.transport, asyncio.ReadTransport)
+            connection.transport.pause_reading()
+            for n in range(400):
+                if not ada.attached:
+                    break
+                if ada.line is not None and n < 60:
+                    ada.line.push_picture(noise, capture_us=n)
+                await asyncio.sleep(0.02)
+            assert not ada.attached
+            assert ada.id in server.calls.sessions
+            connection.transport.resume_reading()
+        await other.send_json({"type": "ping", "sent_ms": 1})
+        await until(other, "pong")
