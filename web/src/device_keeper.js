@@ -9,6 +9,7 @@ const GONE = {
   video: "The camera was unplugged or switched off. You are covered; plug it in again, or pick another one under Devices.",
   audio: "The microphone was unplugged or switched off. Nobody hears you; plug it in again, or pick another one under Devices.",
 };
+const BACK = { video: "A camera is there and in use.", audio: "A microphone is there and in use." };
 const SWAPPED = { video: "The camera was lost; another one has taken over.", audio: "The microphone was lost; another one has taken over." };
 
 export class DeviceKeeper {
@@ -97,7 +98,11 @@ export class DeviceKeeper {
     const present = await navigator.mediaDevices.enumerateDevices();
     for (const kind of /** @type {Kind[]} */ (["video", "audio"])) {
       const lacking = !this.stream?.getTracks().some((each) => each.kind === kind);
-      if (lacking && present.some((each) => each.kind === `${kind}input`)) await this.reopen(kind);
+      if (!lacking || !present.some((each) => each.kind === `${kind}input`)) continue;
+      const { track } = await openOne(kind, { ...this.hooks.choice(), camera: "", microphone: "" });
+      if (!track) continue; // busy elsewhere: the next change of devices asks again
+      this.hooks.notice(`${kind}_gone`, BACK[kind], "info");
+      this.#put(track);
     }
   }
 

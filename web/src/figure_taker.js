@@ -14,7 +14,7 @@ export class FigureTaker {
     this.dropsBefore = 0;
     /** @type {(() => Promise<import("./stats.js").Totals>) | null} */
     this.read = null;
-    /** @type {() => { glassMs: number | null, mouthMs: number | null } | null} */
+    /** @type {() => import("./stats.js").Measured | null} */
     this.measured = () => null;
     this.timer = setInterval(() => this.#take(), 1000);
   }
@@ -30,7 +30,7 @@ export class FigureTaker {
   ofChunks(chunks, rttMs) {
     this.before = null;
     this.read = async () => chunkTotals(chunks, rttMs());
-    this.measured = () => ({ glassMs: chunks.picture.glassMs, mouthMs: mouthMs(chunks) });
+    this.measured = () => ({ glassMs: chunks.picture.glassMs, mouthMs: mouthMs(chunks), audioBufferMs: chunks.sound.head.bufferedMs });
   }
 
   nothing() {
@@ -57,7 +57,6 @@ function chunkTotals(chunks, rttMs) {
   return {
     ...NOTHING, atMs: performance.now(), rttMs, bytesIn: chunks.bytesIn, bytesOut: chunks.bytesOut,
     framesShown: drawn, decoded: drawn + skipped, framesDropped: skipped,
-    audioBufferS: chunks.sound.head.bufferedMs / 1000, audioBuffered: drawn,
   };
 }
 

@@ -85,7 +85,7 @@ addEventListener("hashchange", () => {
   if (linkToken(location.hash)) location.reload(); // a new link pasted over this page: begin again with it
 });
 Object.defineProperty(window, "mirageDebug", { get: snapshot });
-if (!navigator.mediaDevices) notice("insecure", INSECURE, "error");
+if (!navigator.mediaDevices) notice("both_insecure", INSECURE, "error");
 void join();
 
 /** @param {import("./admission.js").Kept} value */

@@ -19,6 +19,8 @@
  * }} Figures what the charts show and `report` sends
  */
 
+/** @typedef {{ glassMs: number | null, mouthMs: number | null, audioBufferMs: number }} Measured what the chunk path sees itself */
+
 /** @type {Totals} */
 export const NOTHING = {
   atMs: 0, bytesIn: 0, bytesOut: 0, framesShown: 0, framesDropped: 0, videoBufferS: 0, videoBuffered: 0,
@@ -99,19 +101,19 @@ export function estimate(second, server) {
 
 /**
  * @param {Second} second @param {import("./protocol.js").Stats | null} server @param {number} dropsBefore the server's count a second ago
- * @param {{ glassMs: number | null, mouthMs: number | null } | null} measured what the chunk path measured, else null
+ * @param {Measured | null} measured null where delays can only be estimated
  * @returns {Figures}
  */
 export function figures(second, server, dropsBefore, measured) {
-  const delay = measured ?? (server ? estimate(second, server) : { glassMs: null, mouthMs: null });
+  const { glassMs, mouthMs } = measured ?? (server ? estimate(second, server) : { glassMs: null, mouthMs: null });
   return {
-    ...delay, measured: measured !== null, fps: second.fps, fpsServer: server?.fps_out ?? null,
+    glassMs, mouthMs, measured: measured !== null, fps: second.fps, fpsServer: server?.fps_out ?? null,
     kbpsIn: second.kbpsIn, kbpsOut: second.kbpsOut,
     drops: second.lost + Math.max(0, (server?.dropped ?? 0) - dropsBefore),
     skewMs: server?.skew_ms ?? null, rttMs: second.rttMs,
     serverVideoMs: server?.video_ms_p50 ?? null, serverAudioMs: server?.audio_ms_p50 ?? null,
     cards: server?.cards ?? 0, frozen: server?.frozen ?? 0,
-    videoBufferMs: second.videoBufferMs, audioBufferMs: second.audioBufferMs,
+    videoBufferMs: second.videoBufferMs, audioBufferMs: measured?.audioBufferMs ?? second.audioBufferMs,
   };
 }
 

@@ -44,8 +44,8 @@ test("the estimate is the sum of its parts and null while one is missing", () =>
 
 test("what was measured is said to be measured and is not replaced by an estimate", () => {
   const second = { fps: 12, kbpsIn: 1, kbpsOut: 1, lost: 1, rttMs: 20, videoBufferMs: null, audioBufferMs: 80, decodeMs: 0, encodeMs: 0 };
-  const now = figures(second, SERVER, 10, { glassMs: 333, mouthMs: null });
-  assert.deepEqual([now.glassMs, now.mouthMs, now.measured, now.drops], [333, null, true, 3]);
+  const now = figures(second, SERVER, 10, { glassMs: 333, mouthMs: null, audioBufferMs: 70 });
+  assert.deepEqual([now.glassMs, now.mouthMs, now.audioBufferMs, now.measured, now.drops], [333, null, 70, true, 3]);
   assert.equal(figures(second, SERVER, 10, null).measured, false);
 });
 
