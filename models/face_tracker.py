@@ -86,6 +86,11 @@ class _Track:
         height_px = float(np.ptp(found.points[:, 1]))
         self.smooth = self.euro.step(found.points, time_s, height_px)
 
+    def face(self) -> TrackedFace:
+        return TrackedFace(
+            track_id=self.track_id, landmarks=self.smooth, score=self.score, box=bounds(self.smooth), fresh=self.fresh
+        )
+
 
 class FaceTracker:
     """The faces of one call. Not thread-safe; one a call. Cost: one landmark run a face and frame, and detections."""
@@ -113,7 +118,7 @@ class FaceTracker:
         self._since_detection += 1
         if self._detection_due(frame):
             self._detect(frame, time_s)
-        self._merge()
+        self._tracks = _merged(self._tracks)
         self._vanished.forget(time_s)
         self._choose()
         result = self._result(time_s)
@@ -218,14 +223,6 @@ class FaceTracker:
         followed = [float(area(track.box)) for track in self._tracks if not track.chosen]
         return float(area(detection.box)) > _KEEP_FACTOR**2 * min(followed, default=np.inf)
 
-    def _merge(self) -> None:
-        """Two tracks on one face become the one that wears the identity, else the older."""
-        kept: list[_Track] = []
-        for track in sorted(self._tracks, key=lambda t: (not t.chosen, t.track_id)):
-            if not any(coincides(track.box, other.box) for other in kept):
-                kept.append(track)
-        self._tracks = kept
-
     def _choose(self) -> None:
         """The largest faces wear the identity, with hysteresis; the place of one just lost is kept for it."""
         ranked = sorted(self._tracks, key=lambda t: -float(area(t.box)) * (_KEEP_FACTOR**2 if t.chosen else 1.0))
@@ -240,15 +237,15 @@ class FaceTracker:
     def _result(self, time_s: float) -> Tracks:
         chosen = [track for track in self._tracks if track.chosen]
         followed = [grown(track.box, _MARGIN) for track in self._tracks if not track.chosen]
-        faces = tuple(
-            TrackedFace(
-                track_id=track.track_id,
-                landmarks=track.smooth,
-                score=track.score,
-                box=bounds(track.smooth),
-                fresh=track.fresh,
-            )
-            for track in chosen
-        )
         vanished = self._vanished.blurs(time_s, [track.box for track in chosen])
+        faces = tuple(track.face() for track in chosen)
         return Tracks(faces=faces, others=(*followed, *vanished), trusted=not self._vanished.missing(time_s))
+
+
+def _merged(tracks: list[_Track]) -> list[_Track]:
+    """Two tracks on one face become the one that wears the identity, else the older."""
+    kept: list[_Track] = []
+    for track in sorted(tracks, key=lambda t: (not t.chosen, t.track_id)):
+        if not any(coincides(track.box, other.box) for other in kept):
+            kept.append(track)
+    return kept
