@@ -91,7 +91,7 @@ def _read(key: bytes, token: str) -> _Payload:
         raise Unauthorized(
             "token_wrong_audience", "This token was made for another service. Use a link from this server."
         ) from None
-    except jwt.InvalidTokenError:
+    except (jwt.InvalidTokenError, RecursionError):  # the header is JSON from a stranger
         raise _bad() from None
     if parts["header"].get("typ") != TOKEN_TYPE:
         raise _bad()

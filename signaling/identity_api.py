@@ -11,7 +11,7 @@ from signaling import uploads, views
 from signaling.callers import caller
 from signaling.calls import Call
 from signaling.http_rules import json_response
-from signaling.protocol import Gallery
+from signaling.protocol import UNREADABLE, Gallery
 from signaling.services import SERVICES
 
 
@@ -54,7 +54,7 @@ def _require_enroll(call: Call) -> None:
 def _consent(data: bytes) -> ConsentForm:
     try:
         return msgspec.json.decode(data, type=ConsentForm)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise BadInput("consent_bad", f"The consent form cannot be read: {error}. Fill in every field.") from None
 
 

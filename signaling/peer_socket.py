@@ -13,7 +13,7 @@ from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from mirage_rtc.errors import BadInput, MirageError, TooLarge, TooMany, Unavailable
 from mirage_rtc.session_events import Closed, Notice, SessionEvent
-from signaling import protocol, views
+from signaling import protocol, tickets, views
 from signaling.admission import Entry
 from signaling.dispatch import Dispatch, offer_too_large
 from signaling.limits import SocketBudget
@@ -164,6 +164,10 @@ class PeerSocket:
             return
         if self._greeted:
             raise BadInput("message_bad", "`hello` was sent already; it opens a socket once.")
+        if self._call.id not in self._services.calls.sessions:  # it ended between the upgrade and now
+            gone = tickets.unknown()
+            self.leave(gone.code, gone.sentence)
+            return
         self._greeted = True
         self._call.attach(self._emit)  # only now: a socket that says nothing throws no other out
         self._last_state = views.state(self._call, self._services)

@@ -23,6 +23,9 @@ CHUNK_SAMPLES = 3_072
 CHUNK_SAMPLES_MAX = 6_400
 """400 ms at 16 kHz, the longest sound chunk taken."""
 
+UNREADABLE = (msgspec.DecodeError, RecursionError)
+"""What msgspec raises on hostile JSON: the second one for a thousand brackets in a row."""
+
 _CHUNK_HEADER = struct.Struct("<BBHIQ")
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
@@ -358,7 +361,7 @@ def decode(text: str | bytes) -> ClientMessage:
     """Read a client's message; raises BadInput `message_bad` that names the field."""
     try:
         return _decoder.decode(text)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise BadInput(
             "message_bad", f"This message cannot be read: {error}. Compare it with protocol version {VERSION}."
         ) from error
@@ -368,7 +371,7 @@ def tag_of(text: str | bytes) -> str | None:
     """The `type` of a message that may be refused, or None when even that cannot be read."""
     try:
         return _tag_decoder.decode(text).type[:32]
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None
 
 

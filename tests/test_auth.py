@@ -1,5 +1,6 @@
 """Link tokens: every way in which one can be wrong, with the code that the caller hears."""
 
+import base64
 from typing import Any
 
 import jwt
@@ -70,8 +71,9 @@ def test_each_claim_is_required(claim: str) -> None:
         forged(sub=""),
         forged(grants={"passthrough": "yes"}),
         forged()[:-2],
+        base64.urlsafe_b64encode(b"[" * 2900).decode() + ".e30.e30",
     ],
-    ids=["empty", "rubbish", "huge", "key", "algorithm", "type", "future", "long", "nobody", "grants", "cut"],
+    ids=["empty", "rubbish", "huge", "key", "algorithm", "type", "future", "long", "nobody", "grants", "cut", "deep"],
 )
 def test_a_wrong_token_is_refused(token: str) -> None:
     """Whatever is wrong with it, the code is one and the token's content decides nothing."""

@@ -5,6 +5,8 @@ import hashlib
 import hmac
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mirage_rtc.errors import TooMany
 from signaling import ice
@@ -92,6 +94,13 @@ def test_special_addresses_and_names_never(address: str) -> None:
 def test_what_is_not_a_udp_candidate_is_dropped(line: str) -> None:
     """Malformed lines too: nothing of them reaches the media stack."""
     assert not ice.may_contact(line, allow_private=True)
+
+
+@given(st.text(max_size=100), st.lists(st.text(max_size=20), max_size=10))
+def test_no_line_at_all_gets_more_than_a_no(line: str, words: list[str]) -> None:
+    """Whatever a stranger calls a candidate."""
+    for text in (line, "candidate:" + " ".join(words), "candidate:1 1 udp 1 " + " ".join(words)):
+        assert ice.may_contact(text, allow_private=True) in (True, False)
 
 
 def test_an_offer_keeps_all_but_the_forbidden_candidates() -> None:

@@ -207,3 +207,21 @@ async def test_a_client_that_stops_reading_is_cut_off_and_nobody_waits_for_it(tm
             connection.transport.resume_reading()
         await other.send_json({"type": "ping", "sent_ms": 1})
         await until(other, "pong")
+
+
+async def test_a_thousand_brackets_do_not_end_the_socket(tmp_path: Path) -> None:
+    """Nested JSON exhausts the decoder's recursion; that is one refused message, no more."""
+    deep = '{"x":' + "[" * 30_000 + "]" * 30_000 + ',"type":"bye"}'
+    async with wire_server(tmp_path) as server, server.greeted(await server.join()) as socket:
+        await socket.send_str(deep)
+        assert (await until(socket, "error"))["code"] == "message_bad"
+        await socket.send_str(deep + " " * 70_000)
+        assert (await until(socket, "error"))["code"] == "message_too_large"
+
+
+async def test_a_session_that_ends_before_hello_is_told_so(tmp_path: Path) -> None:
+    """Or the socket would stay open with nothing behind it."""
+    async with wire_server(tmp_path) as server, server.socket(await server.join()) as socket:
+        await only_call(server).close("abandoned", "Nobody came back to this call in time.")
+        await socket.send_json({"type": "hello", "version": 1})
+        assert (await closing(socket))[0] == "resume_unknown"

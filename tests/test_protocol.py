@@ -1,11 +1,14 @@
 """The wire against golden messages, and what it refuses."""
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mirage_rtc.errors import BadInput
 from signaling import protocol
@@ -44,6 +47,7 @@ def test_the_golden_files_hold_every_message() -> None:
     [
         ("", "malformed"),
         ("[" * 10_000, "array"),
+        ('{"x":' + "[" * 30_000 + "]" * 30_000 + ',"type":"bye"}', "recursion"),
         ('{"version":1}', "`type`"),
         ('{"type":"shutdown"}', "shutdown"),
         ('{"type":"hello","version":"1"}', "$.version"),
@@ -68,6 +72,16 @@ def test_the_type_of_a_refused_message_is_found_where_there_is_one() -> None:
     assert protocol.tag_of('{"sdp":"v=0","type":"offer"}') == "offer"
     assert protocol.tag_of("nonsense") is None
     assert protocol.tag_of('{"type":7}') is None
+
+
+@given(st.text(max_size=200) | st.binary(max_size=200))
+def test_no_bytes_at_all_get_more_than_a_coded_error(data: str | bytes) -> None:
+    """Whatever a stranger sends, as a message or as a chunk."""
+    protocol.tag_of(data)
+    with contextlib.suppress(BadInput):
+        protocol.decode(data)
+    with contextlib.suppress(BadInput):
+        protocol.unpack_chunk(data.encode() if isinstance(data, str) else data)
 
 
 def test_a_chunk_is_sixteen_bytes_and_its_payload() -> None:

@@ -6,6 +6,8 @@ import wave
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mirage_rtc.errors import BadInput, MirageError, TooLarge
 from signaling.wav import read_clip
@@ -86,6 +88,13 @@ def test_what_is_no_usable_clip_is_refused(data: bytes, code: str) -> None:
         read_clip(data)
     assert caught.value.code == code
     assert isinstance(caught.value, BadInput | TooLarge)
+
+
+@given(st.binary(max_size=300))
+def test_no_header_at_all_gets_more_than_a_coded_error(rest: bytes) -> None:
+    """Whatever follows the first twelve bytes."""
+    with pytest.raises(MirageError):
+        read_clip(b"RIFF0000WAVEfmt \x10\0\0\0" + rest)
 
 
 def test_a_clip_cut_off_in_a_sample_is_read_to_the_last_whole_one() -> None:
