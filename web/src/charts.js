@@ -24,7 +24,7 @@ export const CHARTS = [
   { id: "kbps", title: "Bitrate", unit: "kbit/s", floor: 1000, digits: 0, value: (now) => now.kbpsIn, warn: () => false,
     words: (now) => `Coming back · ${round(now.kbpsOut)} going out` },
   { id: "drops", title: "Drops", unit: "per s", floor: 5, digits: 0, value: (now) => now.drops, warn: (value) => value > 5,
-    words: (now) => `Left out to stay live · ${now.cards} covered` },
+    words: (now) => "Left out to stay live" },
   { id: "skew", title: "Lip sync", unit: "ms", floor: 60, digits: 0, value: (now) => now.skewMs, warn: (value) => Math.abs(value) > 80, words: skewWords },
 ];
 

@@ -28,6 +28,8 @@ export class SignalSocket {
     this.hooks = hooks;
     /** @type {WebSocket | null} */
     this.socket = null;
+    /** @type {{ code: string, sentence: string } | null} */
+    this.parting = null;
     this.attempt = 0;
     this.stopped = false;
     this.rttMs = /** @type {number | null} */ (null);
@@ -44,8 +46,6 @@ export class SignalSocket {
     socket.binaryType = "arraybuffer";
     this.socket = socket;
     let opened = false;
-    /** @type {{ code: string, sentence: string } | null} */
-    let last = null;
     this.heardMs = performance.now();
     socket.onopen = () => {
       opened = true;
@@ -55,11 +55,11 @@ export class SignalSocket {
       this.heardMs = performance.now();
       if (typeof event.data !== "string") return this.hooks.onChunk(event.data);
       const message = /** @type {ServerMessage} */ (JSON.parse(event.data));
-      if (message.type === "closing") last = message;
+      if (message.type === "closing") this.parting = message;
       this.#take(message);
     };
     socket.onclose = () => {
-      if (this.socket === socket) this.#down(opened, last);
+      if (this.socket === socket) this.#down(opened);
     };
   }
 
@@ -91,24 +91,25 @@ export class SignalSocket {
     }
     if (message.type === "welcome") {
       this.attempt = 0;
+      this.parting = null;
       this.hooks.onState("up", null);
     }
     this.hooks.onMessage(message);
   }
 
-  /** @param {boolean} opened @param {{ code: string, sentence: string } | null} last */
-  async #down(opened, last) {
+  /** @param {boolean} opened */
+  async #down(opened) {
     this.socket = null;
     this.rttMs = null;
     if (this.stopped) return;
-    if (last && FINAL.has(last.code)) return this.#over(last);
+    if (this.parting && FINAL.has(this.parting.code)) return this.#over(this.parting);
     const wait = backoffMs(this.attempt);
     this.attempt += 1;
     this.hooks.onState("down", wait);
     this.retry = setTimeout(() => this.connect(), wait);
     if (opened) return;
     const refused = await this.hooks.stillValid(); // a refused upgrade tells the page no reason
-    if (refused && !this.stopped) this.#over(refused);
+    if (refused && !this.stopped) this.#over(this.parting ?? refused); // the farewell knows more than a 401
   }
 
   /** @param {{ code: string, sentence: string }} why */
@@ -121,7 +122,7 @@ export class SignalSocket {
     if (this.socket?.readyState !== WebSocket.OPEN) return;
     if (performance.now() - this.heardMs > SILENCE_MS) {
       const dead = this.socket;
-      this.#down(true, null);
+      void this.#down(true);
       dead.close(); // a dead network answers no close; `#down` has already moved on
       return;
     }

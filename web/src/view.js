@@ -70,7 +70,7 @@ export class View {
     find("remote-video", HTMLVideoElement).hidden = state.path === "chunks";
     find("before-empty", HTMLParagraphElement).hidden = state.hasCamera && !state.cameraOff;
     find("local-video", HTMLVideoElement).hidden = !state.hasCamera || state.cameraOff;
-    say(find("before-empty", HTMLParagraphElement), state.cameraOff ? "Your camera is off" : "Your camera shows here");
+    say(find("before-empty", HTMLParagraphElement), emptyWords(state));
   }
 
   /** @param {PageState} state */
@@ -145,6 +145,12 @@ function press(button, pressed, symbol, label) {
   button.querySelector("use")?.setAttribute("href", `#i-${symbol}`);
   const words = /** @type {HTMLElement} */ (button.lastElementChild);
   say(words, label);
+}
+
+/** @param {PageState} state */
+function emptyWords(state) {
+  if (state.cameraOff) return "Your camera is off";
+  return BEFORE_LIVE.has(state.phase) ? "Your camera shows here" : "No camera is in use";
 }
 
 /** @param {PageState} state */

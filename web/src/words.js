@@ -41,7 +41,7 @@ function pictureWords(state, server) {
   if (server.passthrough_face) return "Your real face is being sent.";
   if (server.passthrough_voice) return "Your real voice is being sent.";
   if (!state.hasCamera) return "You are heard, not seen.";
-  if (server.muted_video) return "Camera off: only a card is shown.";
+  if (server.muted_video) return "Camera off: a card is shown.";
   switch (server.picture) {
     case "live": return `You appear as ${faceTitle(state)}.`;
     case "frozen": return "Held: the last safe picture.";
