@@ -64,7 +64,7 @@ def build_app(
     `registry` and `vault` stay the caller's to close, after the application was cleaned up.
     """
     services = _services(
-        config, registry, vault, voices, link_key, prometheus, limits or Limits(), clock_s, monotonic_s
+        config, registry, vault, voices, link_key, prometheus, limits or limits_of(config), clock_s, monotonic_s
     )
     app = web.Application(middlewares=[coded_errors, own_origin], client_max_size=services.limits.upload_bytes)
     app[SERVICES] = services
@@ -74,6 +74,12 @@ def build_app(
     app.on_shutdown.append(_leave)
     app.cleanup_ctx.append(_sweeping)
     return app
+
+
+def limits_of(config: Config) -> Limits:
+    """The usual bounds, with room for the largest portrait that the operator allows and its form."""
+    usual = Limits()
+    return Limits(upload_bytes=max(usual.upload_bytes, config.picture_max_bytes + usual.message_bytes))
 
 
 def _services(

@@ -14,7 +14,7 @@ from mirage_rtc.errors import ConfigError
 from mirage_rtc.grants import Grants
 from models.voice_presets import PRESETS
 from signaling import auth
-from signaling.app import Preset, build_app, serve
+from signaling.app import Preset, build_app, limits_of, serve
 from tests.fake_session import FakeCalls
 from tests.wire_server import KEY, vault
 
@@ -37,6 +37,12 @@ def test_a_short_key_is_refused(tmp_path: Path) -> None:
     """A key that can be guessed would open every call."""
     with pytest.raises(ConfigError, match="32 bytes"):
         app(tmp_path, link_key=b"short")
+
+
+def test_an_operator_who_allows_larger_portraits_gets_them(tmp_path: Path) -> None:
+    """The bound of an upload follows the bound of a picture, and never falls under the usual one."""
+    assert limits_of(Config(data_dir=tmp_path)).upload_bytes == 12 * 2**20
+    assert limits_of(Config(data_dir=tmp_path, picture_max_bytes=20 * 2**20)).upload_bytes > 20 * 2**20
 
 
 async def test_a_port_that_is_taken_is_said_in_a_sentence(tmp_path: Path) -> None:
