@@ -160,7 +160,7 @@ def _pip_arguments(package: WheelMember) -> list[str]:
 
 
 def _pip_download(package: WheelMember, folder: Path, progress: Progress) -> str:
-    """Run pip in a process of its own; returns the last thing it said, for a sentence when no wheel came of it."""
+    """Run pip in a process of its own; returns its last error, or else last line, for when no wheel came of it."""
     manner = ["--disable-pip-version-check", "--no-input", "--no-color", "--progress-bar", "raw", "--retries", "2"]
     command = [sys.executable, *_pip_arguments(package), *manner, "-d", str(folder)]
     last = "pip said nothing"
@@ -173,7 +173,7 @@ def _pip_download(package: WheelMember, folder: Path, progress: Progress) -> str
             if words[:1] == ["Progress"] and len(words) == 4:
                 with suppress(ValueError):
                     progress(package.requirement, int(words[1]), int(words[3]))
-            elif words:
+            elif words and (words[0] == "ERROR:" or not last.startswith("ERROR:")):
                 last = line.strip()
     return last
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -76,10 +77,10 @@ class Shelf(http.server.SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def shelf(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def shelf(folder: Path, monkeypatch: pytest.MonkeyPatch, kind: type[Shelf] = Shelf) -> Iterator[list[str]]:
     """Make the pip client find its wheels in `folder`, through HTTP on loopback; yields the downloads."""
     asked: list[str] = []
-    handler = type("CountingShelf", (Shelf,), {"asked": asked})
+    handler = type("CountingShelf", (kind,), {"asked": asked})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=folder)) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
@@ -244,3 +245,22 @@ def test_no_room_for_a_file_leaves_nothing_behind_and_asks_for_space(tmp_path: P
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert visible(tmp_path) == [WHEEL]
+
+
+class HalfShelf(Shelf):
+    """Breaks every download of a wheel off in the middle."""
+
+    def copyfile(self, source: IO[bytes], outputfile: IO[bytes]) -> None:  # type: ignore[override]
+        """Send half of a wheel, all of anything else."""
+        content = source.read()
+        outputfile.write(content[: len(content) // 2] if self.path.endswith(".whl") else content)
+
+
+def test_a_download_that_breaks_off_leaves_nothing_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection dies at every try: a sentence with pip's own error, and an empty store."""
+    make_wheel(tmp_path / "shelf")
+    store = open_store(tmp_path / "store")
+    with shelf(tmp_path / "shelf", monkeypatch, HalfShelf) as asked, pytest.raises(ModelMissing, match="could not be"):
+        store.fetch(DETECTOR, ignore)
+    assert asked
+    assert visible(store.root) == []
