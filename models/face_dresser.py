@@ -19,8 +19,6 @@ WORK_PX = 320
 SHAPE_STRENGTH = 0.85
 CONTACT_SHADOW, CONTACT_SHADOW_CELLS = 0.5, 4.0
 SEAM_SIGMA_CELLS = 1.2
-LIP_SHAPE = 0.6
-"""Less of a portrait's lips, because their shape is half expression."""
 SHAPE_LEARN_S = 1.0
 MIN_FACE_PX = 40.0
 MAX_YAW_DEG = 62.0
@@ -210,6 +208,5 @@ def _uncrossed_lips(points: face_mesh.Points, down: NDArray[np.float32]) -> face
 
 def _shape_weight(opaque: bool) -> NDArray[np.float32]:
     """How much of the identity's shape each vertex takes: less towards the oval, where the picture around begins."""
-    weight = np.choose(np.minimum(face_mesh.RINGS, 2), [0.5, 0.8, 1.0]).astype(np.float32)
-    weight[face_mesh.OUTER_LIPS] = weight[face_mesh.INNER_LIPS] = LIP_SHAPE
+    weight = np.choose(np.minimum(face_mesh.RINGS, 2), [0.8, 0.9, 1.0]).astype(np.float32)
     return np.ones_like(weight)[:, None] if opaque else weight[:, None]

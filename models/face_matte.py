@@ -42,7 +42,7 @@ def mask_coverage() -> Plane:
 
 def core_weight() -> Plane:
     """1 where the face must stay covered whatever the pixels look like, 0 at the rim where hair may show."""
-    inside = np.clip((face_mesh.RINGS.astype(np.float32) - 1.0) / 2.0, 0, 1)
+    inside = np.clip((face_mesh.RINGS.astype(np.float32) + 0.6) / 1.6, 0, 1)
     return np.concatenate([inside, np.zeros(len(face_mesh.OVAL))]).astype(np.float32)
 
 
@@ -95,7 +95,7 @@ class OcclusionGuard:
     loss of the pattern that nose, brows and lips make. Vertices that prove nothing follow their neighbours.
     """
 
-    LEARN_S = 4.0
+    LEARN_S = 2.0
     CHANGE_FROM, CHANGE_TO = 15.0, 26.0
     LEARN_BELOW = 0.25
     RELIEF_FROM = 9.0

@@ -20,6 +20,8 @@ ANCHORS_PER_CELL = 2
 MIN_SCORE = 0.5
 NMS_IOU = 0.4
 
+Embedding = NDArray[np.float32]
+
 ARCFACE_TEMPLATE_PX = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]], np.float64
 )
