@@ -16,9 +16,7 @@ from mirage_rtc.errors import BadInput, MirageError, TooLarge, Unavailable
 from mirage_rtc.pictures import decode_picture, encode_jpeg
 from models.engines import Frame, Samples
 from signaling.calls import ChunkLine
-from signaling.limits import Limits
-from signaling.outbox import Outbox
-from signaling.protocol import (
+from signaling.chunk_frame import (
     CHUNK_PICTURE,
     CHUNK_SAMPLES_MAX,
     CHUNK_SOUND,
@@ -26,6 +24,8 @@ from signaling.protocol import (
     pack_chunk,
     unpack_chunk,
 )
+from signaling.limits import Limits
+from signaling.outbox import Outbox
 from signaling.wire_metrics import WireMetrics
 
 CLOCK_SLACK_S = 10.0

@@ -1,32 +1,22 @@
 """Every message of the signalling socket, both directions, once: a msgspec tagged union in JSON text frames.
 
-`peer_socket.py` decodes and encodes with it, `chunk_socket.py` uses the binary chunk header, and `page_types.py`
-writes the page's types from it. The tag is the field `type`; a field that is not listed here is refused.
+`peer_socket.py` decodes and encodes with it, and `page_types.py` writes the page's types from it. Binary frames are
+`chunk_frame.py`'s. The tag is the field `type`; a field that is not listed here is refused.
 """
 
-import struct
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 import msgspec
 
 from mirage_rtc.errors import BadInput
+from signaling.chunk_frame import CHUNK_RATE_HZ, CHUNK_SAMPLES, CHUNK_SAMPLES_MAX
 
 VERSION = 1
 SUBPROTOCOL = "mirage.v1"
 TOKEN_SUBPROTOCOL_PREFIX = "bearer."
 
-CHUNK_SOUND = 1
-CHUNK_PICTURE = 2
-CHUNK_RATE_HZ = 16_000
-CHUNK_SAMPLES = 3_072
-"""192 ms at 16 kHz: the specification's chunk."""
-CHUNK_SAMPLES_MAX = 6_400
-"""400 ms at 16 kHz, the longest sound chunk taken."""
-
 UNREADABLE = (msgspec.DecodeError, RecursionError)
 """What msgspec raises on hostile JSON: the second one for a thousand brackets in a row."""
-
-_CHUNK_HEADER = struct.Struct("<BBHIQ")
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 Milliseconds = Annotated[float, msgspec.Meta(ge=0, le=600_000)]
@@ -337,15 +327,6 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True):
     state: CallState
 
 
-class Chunk(NamedTuple):
-    """One binary frame of the media fallback, either direction."""
-
-    kind: int
-    sequence: int
-    capture_us: int
-    payload: bytes
-
-
 _decoder: msgspec.json.Decoder[ClientMessage] = msgspec.json.Decoder(ClientMessage)
 _encoder = msgspec.json.Encoder()
 
@@ -378,18 +359,3 @@ def tag_of(text: str | bytes) -> str | None:
 def encode(message: ServerMessage) -> str:
     """Write a server's message as a JSON text frame."""
     return _encoder.encode(message).decode()
-
-
-def pack_chunk(chunk: Chunk) -> bytes:
-    """Little-endian: u8 kind, u8 version, u16 zero, u32 sequence, u64 capture time in us, payload."""
-    return _CHUNK_HEADER.pack(chunk.kind, VERSION, 0, chunk.sequence, chunk.capture_us) + chunk.payload
-
-
-def unpack_chunk(data: bytes) -> Chunk:
-    """Read a binary frame; raises BadInput `chunk_bad`."""
-    if len(data) <= _CHUNK_HEADER.size:
-        raise BadInput("chunk_bad", "A media chunk is a header of 16 bytes and a payload; this one is too short.")
-    kind, version, reserved, sequence, capture_us = _CHUNK_HEADER.unpack_from(data)
-    if version != VERSION or reserved or kind not in (CHUNK_SOUND, CHUNK_PICTURE):
-        raise BadInput("chunk_bad", "This media chunk has an unknown kind or version; send kind 1 or 2, version 1.")
-    return Chunk(kind, sequence, capture_us, data[_CHUNK_HEADER.size :])

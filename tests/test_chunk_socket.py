@@ -15,8 +15,8 @@ from PIL import Image
 
 from mirage_rtc.errors import BadInput, MirageError, TooLarge
 from models.engines import Samples
+from signaling.chunk_frame import CHUNK_PICTURE, CHUNK_SOUND, Chunk, pack_chunk
 from signaling.chunk_socket import ChunkOrder, read_pcm, write_pcm
-from signaling.protocol import CHUNK_PICTURE, CHUNK_SOUND, Chunk, pack_chunk
 from tests.chunk_client import PICTURE, SOUND, CallEnded, ChunkCall, chunk_call
 from tests.fake_session import FakeCall, FakeLine
 from tests.wire_server import WireServer, until, wire_server

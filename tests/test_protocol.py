@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from mirage_rtc.errors import BadInput
 from signaling import protocol
-from signaling.protocol import Chunk
 
 DATA = Path(__file__).parent / "data"
 CLIENT: list[dict[str, Any]] = json.loads((DATA / "wire_client.json").read_text())
@@ -75,37 +74,8 @@ def test_the_type_of_a_refused_message_is_found_where_there_is_one() -> None:
 
 
 @given(st.text(max_size=200) | st.binary(max_size=200))
-def test_no_bytes_at_all_get_more_than_a_coded_error(data: str | bytes) -> None:
-    """Whatever a stranger sends, as a message or as a chunk."""
+def test_no_text_at_all_gets_more_than_a_coded_error(data: str | bytes) -> None:
+    """Whatever a stranger sends."""
     protocol.tag_of(data)
     with contextlib.suppress(BadInput):
         protocol.decode(data)
-    with contextlib.suppress(BadInput):
-        protocol.unpack_chunk(data.encode() if isinstance(data, str) else data)
-
-
-def test_a_chunk_is_sixteen_bytes_and_its_payload() -> None:
-    """u8 kind, u8 version, u16 zero, u32 sequence, u64 capture_us, little-endian."""
-    packed = protocol.pack_chunk(Chunk(protocol.CHUNK_SOUND, 258, 3, b"\x01\x02"))
-    assert packed == bytes.fromhex("01 01 0000 02010000 0300000000000000 0102")
-    assert protocol.unpack_chunk(packed) == Chunk(1, 258, 3, b"\x01\x02")
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        b"\x01",
-        bytes(16),
-        bytes.fromhex("01 01 0000 00000000 0000000000000000"),
-        bytes.fromhex("03 01 0000 00000000 0000000000000000 00"),
-        bytes.fromhex("01 02 0000 00000000 0000000000000000 00"),
-        bytes.fromhex("01 01 0100 00000000 0000000000000000 00"),
-    ],
-    ids=["empty", "short", "zeros", "no payload", "kind", "version", "reserved"],
-)
-def test_a_chunk_that_is_none_is_refused(data: bytes) -> None:
-    """Every field of the header is checked."""
-    with pytest.raises(BadInput) as caught:
-        protocol.unpack_chunk(data)
-    assert caught.value.code == "chunk_bad"
