@@ -87,8 +87,9 @@ export class Charts {
       if (values.length > KEPT) values.shift();
       output.replaceChildren(value === null ? "–" : value.toFixed(chart.digits), ...(value === null ? [] : [" ", make("i", { textContent: chart.unit })]));
       cell.dataset.tone = value !== null && chart.warn(value) ? "warn" : "";
-      say(words, chart.words(now));
-      words.title = chart.words(now);
+      const said = value === null ? "Not known yet" : chart.words(now);
+      say(words, said);
+      words.title = said;
       draw(canvas, values, chart.floor);
     }
   }

@@ -45,7 +45,7 @@ function pictureWords(state, server) {
   switch (server.picture) {
     case "live": return `You appear as ${faceTitle(state)}.`;
     case "frozen": return "Held: the last safe picture.";
-    case "card": return engineDown(state) ? "Covered: the face engine is starting again." : "Covered: no face found.";
+    case "card": return engineDown(state) ? "Covered: the engine restarts." : "Covered: no face found.";
     default: return "Covered until the first safe picture.";
   }
 }
