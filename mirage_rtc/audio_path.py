@@ -23,6 +23,8 @@ from models.engines import Samples
 
 BACKLOG_MS = 200
 """More input than this waiting: the oldest hops leave as silence at once, unconverted."""
+CHUNK_BACKLOG_MS = 600
+"""The same where sound comes in chunks of up to 400 ms."""
 REANCHOR_S = 0.5
 """A hole longer than this is a pause, not a loss: it is not filled, and nothing is paid back for it."""
 STARVED_S = 0.1
@@ -58,6 +60,7 @@ class AudioPath:
         self._hop_samples = seat.hop_ms * seat.sample_rate_hz // 1000
         self._frame_samples = frame_samples
         self._fill = fill
+        self._backlog_ms = BACKLOG_MS if fill else CHUNK_BACKLOG_MS
         self._sync = sync
         self._clock = clock
         self._metrics = metrics
@@ -136,7 +139,7 @@ class AudioPath:
         return self.gate.converted(converted.samples, capture_s=capture_s, generation=hop.generation)
 
     def _behind(self) -> bool:
-        return len(self._hops) * self.seat.hop_ms > BACKLOG_MS
+        return len(self._hops) * self.seat.hop_ms > self._backlog_ms
 
     async def _convert(self, hop: _Hop) -> ConvertedHop | None:
         """One hop through the lane; None for whatever goes wrong there."""
@@ -163,7 +166,7 @@ class AudioPath:
                 continue
             self._ready.append(frame)
             self._sent.set()
-        while len(self._ready) * self._frame_samples > 2 * BACKLOG_MS * self._rate_hz // 1000:
+        while len(self._ready) * self._frame_samples > 2 * self._backlog_ms * self._rate_hz // 1000:
             self._ready.popleft()
 
     def _take_frame(self) -> SafeSound:

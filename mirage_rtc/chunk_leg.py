@@ -59,11 +59,13 @@ class ChunkMedia:
                 self._waiting[kind] = asyncio.create_task(take())
         closed = asyncio.create_task(self._closed.wait())
         done, _ = await asyncio.wait({*self._waiting.values(), closed}, return_when=asyncio.FIRST_COMPLETED)
+        if closed in done:
+            raise Unavailable("chunks_closed", "The media moved to another connection; go on there.")
         closed.cancel()
         for kind in ("sound", "picture"):  # audio first
             if self._waiting[kind] in done:
                 return self._waiting.pop(kind).result()
-        raise Unavailable("chunks_closed", "The media moved to another connection; go on there.")
+        raise AssertionError("one of three was done")
 
     def is_stale(self, out: ChunkOut) -> bool:
         """Whether `out` may no longer be sent: asked again after encoding, just before sending."""

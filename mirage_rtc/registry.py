@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 SWEEP_S = 1.0
 LAG_TICK_S = 0.05
-FACE_NICE = 5
+FACE_NICE = 2
 """The face lane yields to the voice lane and to the event loop: audio is the master."""
 
 

@@ -16,10 +16,9 @@ from aiortc import (
     RTCConfiguration,
     RTCPeerConnection,
     RTCRtpSender,
-    RTCRtpTransceiver,
     RTCSessionDescription,
 )
-from aiortc.sdp import candidate_from_sdp
+from aiortc.sdp import SessionDescription, candidate_from_sdp
 
 from mirage_rtc.aiortc_private import Liveness, advertise, tune_receiver, tune_sender, without_receiver_estimate
 from mirage_rtc.errors import BadInput
@@ -68,13 +67,10 @@ class RtcLeg:
     async def answer(self, offer_sdp: str) -> str:
         """Answer an offer. Raises BadInput "offer_bad"."""
         try:
-            await self._connection.setRemoteDescription(RTCSessionDescription(sdp=offer_sdp, type="offer"))
+            await self._accept(offer_sdp)
         except Exception as error:  # noqa: BLE001 - aiortc's SDP parser raises whatever its input makes it
             logger.info("offer refused", extra={"error": type(error).__name__})
             raise BadInput("offer_bad", _OFFER_BAD) from None
-        self._check()
-        for transceiver in self._connection.getTransceivers():
-            self._prepare(transceiver)
         await self._connection.setLocalDescription(await self._connection.createAnswer())
         self.leg.start(self._run_watchdog())
         answer = without_receiver_estimate(self._connection.localDescription.sdp)
@@ -99,16 +95,20 @@ class RtcLeg:
             await asyncio.wait_for(self._connection.close(), CLOSE_S)
         await self.leg.close()
 
-    def _check(self) -> None:
-        kinds = [transceiver.kind for transceiver in self._connection.getTransceivers()]
+    async def _accept(self, offer_sdp: str) -> None:
+        """Our side first: aiortc picks the codecs while it reads the offer. Raises ValueError and aiortc's own."""
+        media = SessionDescription.parse(offer_sdp).media
+        kinds = [section.kind for section in media if section.kind != "application"]
         if not kinds or len(kinds) != len(set(kinds)):
-            raise BadInput("offer_bad", _OFFER_BAD)
+            raise ValueError("kinds")
+        for kind in kinds:
+            self._prepare(kind)
+        await self._connection.setRemoteDescription(RTCSessionDescription(sdp=offer_sdp, type="offer"))
 
-    def _prepare(self, transceiver: RTCRtpTransceiver) -> None:
-        """Answer one offered m-line with our track, our buffers and our encoder."""
-        track = self._track(transceiver.kind)
-        transceiver.sender.replaceTrack(track)
-        transceiver.direction = "sendrecv"
+    def _prepare(self, kind: str) -> None:
+        """Meet one offered m-line with our track, our buffers and our encoder."""
+        track = self._track(kind)
+        transceiver = self._connection.addTransceiver(track, direction="sendrecv")
         if transceiver.kind == "video":
             transceiver.setCodecPreferences(self._preferences())
         tune_receiver(transceiver.receiver, self._liveness.hear)

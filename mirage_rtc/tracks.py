@@ -129,13 +129,14 @@ class ConvertedAudioTrack(MediaStreamTrack):
         self._pts = 0
 
     async def recv(self) -> AudioFrame:
-        """The next safe 20 ms."""
+        """The next safe 20 ms, the same on both channels."""
         if self.readyState != "live":
             raise MediaStreamError
         safe = await self._path.next()
         self._former_generation, self.generation = self.generation, safe.generation
         pcm = np.clip(safe.samples * 32767.0, -32768.0, 32767.0).astype(np.int16)
-        frame = AudioFrame.from_ndarray(pcm.reshape(1, -1), format="s16", layout="mono")
+        both = np.repeat(pcm, 2).reshape(1, -1)  # aiortc's own mono to stereo costs 3 dB
+        frame = AudioFrame.from_ndarray(both, format="s16", layout="stereo")
         frame.sample_rate, frame.pts, frame.time_base = AUDIO_RATE_HZ, self._pts, Fraction(1, AUDIO_RATE_HZ)
         self._pts += AUDIO_FRAME_SAMPLES
         self._on_sent(safe)

@@ -1,0 +1,92 @@
+"""Engines that do little and tell much, for tests of what stands around an engine. They run in lanes by dotted path."""
+
+from typing import Any
+
+import numpy as np
+
+from models.engines import (
+    FaceBox,
+    Frame,
+    IdentitySource,
+    PortraitError,
+    Samples,
+    Swap,
+    VoiceProfile,
+    VoiceSettings,
+)
+
+SHADES = {"mask:a": 40, "mask:b": 200, "a": 40, "b": 200}
+"""The grey an identity paints its frame with."""
+
+
+class PaintedWearer:
+    """Paints the frame with the identity's grey; a frame that starts black has no face, one of value 13 is unlucky."""
+
+    def __init__(self) -> None:
+        self._shade = 0
+
+    def wear(self, identity: Any) -> None:
+        """Take the identity's grey."""
+        self._shade = identity
+
+    def swap(self, frame: Frame, time_s: float) -> Swap:
+        """Paint it."""
+        first = int(frame[0, 0, 0])
+        if 11 <= first <= 15:
+            raise RuntimeError("unlucky")
+        if first < 3:
+            return Swap(frame=frame)
+        frame[:] = self._shade
+        face = FaceBox(x_px=0, y_px=100, width_px=9, height_px=9, score=1.0, swapped=True)
+        return Swap(frame=frame, faces=(face,), stage_ms={"paint": 0.1})
+
+
+class PaintedFaceEngine:
+    """Identities are greys; a portrait must not be black."""
+
+    name = "painted"
+
+    def prepare(self, source: IdentitySource) -> int:
+        """The identity's grey."""
+        if source.portrait is not None and not source.portrait.any():
+            raise PortraitError("portrait_no_face", "Choose a picture with a face.")
+        return SHADES.get(source.name, 120)
+
+    def open(self, *, max_faces: int) -> PaintedWearer:
+        """A wearer of nothing."""
+        return PaintedWearer()
+
+
+class ScaledVoiceStream:
+    """Multiplies by the preset's factor: 0.5, or 0.25 for "robot"; a hop that starts above 0.9 is unlucky."""
+
+    delay_ms = 0.0
+
+    def __init__(self, settings: VoiceSettings) -> None:
+        self.set_voice(settings)
+
+    def set_voice(self, settings: VoiceSettings) -> None:
+        """Take the preset's factor."""
+        self._factor = 0.25 if settings.preset == "robot" else 0.5
+
+    def convert(self, hop: Samples) -> Samples:
+        """Scale it."""
+        if hop[0] > 0.9:
+            raise RuntimeError("unlucky")
+        return (hop * self._factor).astype(np.float32)
+
+
+class ScaledVoiceEngine:
+    """Opens scaling streams; a clip is usable when it is not silent."""
+
+    name = "scaled"
+
+    def open(self, *, sample_rate_hz: int, hop_ms: int, settings: VoiceSettings) -> ScaledVoiceStream:
+        """A stream of its own."""
+        return ScaledVoiceStream(settings)
+
+    def measure(self, clip: Samples, sample_rate_hz: int) -> VoiceProfile:
+        """The clip's length."""
+        if not clip.any():
+            raise ValueError("The clip is silent: record five seconds of speech.")
+        return VoiceProfile(values={"samples": len(clip)})

@@ -1,0 +1,153 @@
+"""The voice's way through a call, over a real lane: the timeline is never stretched nor shortened."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import numpy as np
+
+from mirage_rtc.audio_path import AudioPath
+from mirage_rtc.clock import monotonic_s
+from mirage_rtc.leg import Leg
+from models.engines import Samples, VoiceSettings
+from tests.call_parts import Hands, lanes, leg_parts
+
+FRAME = 960
+
+
+@asynccontextmanager
+async def _leg(*, rate_hz: int = 48_000, frame: int = FRAME, fill: bool = False) -> AsyncIterator[Leg]:
+    async with lanes() as (face, voice):
+        parts = leg_parts(face, voice, Hands())
+        leg = Leg(parts, sample_rate_hz=rate_hz, frame_samples=frame, fill=fill)
+        try:
+            yield leg
+        finally:
+            await leg.close()
+
+
+def _say(path: AudioPath, samples: Samples, start: int = 0) -> None:
+    """Push in 20 ms frames, positions from `start`."""
+    for at in range(0, len(samples), FRAME):
+        path.push(samples[at : at + FRAME], capture_s=1000 + (start + at) / 48_000, position=start + at)
+
+
+async def _hear(path: AudioPath, count: int) -> Samples:
+    async with asyncio.timeout(10):
+        return np.concatenate([(await path.next()).samples for _ in range(count)])
+
+
+def _ramp(count: int) -> Samples:
+    return np.linspace(0.1, 0.8, count, dtype=np.float32)
+
+
+async def test_every_sample_in_is_a_sample_out() -> None:
+    """A second in 20 ms frames comes back converted, in order, nothing lost or added."""
+    said = _ramp(48_000)
+    async with _leg() as leg:
+        heard = []
+        for at in range(0, 48_000, 1920):
+            _say(leg.audio, said[at : at + 1920], at)
+            heard.append(await _hear(leg.audio, 2))
+
+    assert np.allclose(np.concatenate(heard), said / 2)
+    assert (leg.audio.hops, leg.audio.hops_silent) == (25, 0)
+
+
+async def test_a_hop_the_engine_fails_on_is_silence_of_the_same_length() -> None:
+    """The hop before and the hop after keep their places."""
+    said = np.full(3 * 1920, 0.4, np.float32)
+    said[1920:3840] = 0.95
+    async with _leg() as leg:
+        _say(leg.audio, said)
+        heard = await _hear(leg.audio, 6)
+
+    assert np.allclose(heard[:1920], 0.2)
+    assert not heard[1920:3840].any()
+    assert np.allclose(heard[3840:], 0.2)
+
+
+async def test_a_hole_in_the_input_is_filled() -> None:
+    """A lost packet is 20 ms of silence, so that what follows keeps its time."""
+    async with _leg() as leg:
+        _say(leg.audio, np.full(FRAME, 0.4, np.float32), 0)
+        _say(leg.audio, np.full(2 * FRAME, 0.4, np.float32), 2 * FRAME)
+        heard = await _hear(leg.audio, 4)
+
+    assert heard[:FRAME].all()
+    assert not heard[FRAME : 2 * FRAME].any()
+    assert heard[2 * FRAME :].all()
+
+
+async def test_a_pause_is_not_filled() -> None:
+    """A hole of a minute is a pause of the sender's, not sixty seconds of silence to send."""
+    async with _leg() as leg:
+        _say(leg.audio, np.full(1920, 0.4, np.float32), 0)
+        _say(leg.audio, np.full(1920, 0.4, np.float32), 60 * 48_000)
+        heard = await _hear(leg.audio, 4)
+
+    assert heard.all()
+
+
+async def test_a_backlog_leaves_as_silence_at_once() -> None:
+    """Of a second that came at once, what is more than 200 ms behind is not converted, and no sample is missing."""
+    async with _leg(fill=True) as leg:
+        leg.audio.push(np.full(48_000, 0.4, np.float32), capture_s=1000.0)
+        heard = await _hear(leg.audio, 20)
+        assert leg.audio.hops_silent >= 15
+
+    assert len(heard) == 20 * FRAME
+
+
+async def test_a_voice_change_acts_and_a_flush_silences_what_was_on_its_way() -> None:
+    """After a flush, hops asked for before leave as silence."""
+    async with _leg() as leg:
+        _say(leg.audio, np.full(1920, 0.4, np.float32))
+        leg.audio.flush()
+        assert not (await _hear(leg.audio, 2)).any()
+        leg.set_voice(VoiceSettings(preset="robot"))
+        _say(leg.audio, np.full(1920, 0.4, np.float32), 1920)
+        assert np.allclose(await _hear(leg.audio, 2), 0.1)
+
+
+async def test_passthrough_is_raw_and_muted_is_silent() -> None:
+    """Raw only while passthrough is on; muted beats it."""
+    async with _leg() as leg:
+        gate = leg.audio.gate
+        gate.passthrough = True
+        _say(leg.audio, np.full(1920, 0.4, np.float32))
+        assert np.allclose(await _hear(leg.audio, 2), 0.4)
+        gate.muted = True
+        _say(leg.audio, np.full(1920, 0.4, np.float32), 1920)
+        assert not (await _hear(leg.audio, 2)).any()
+
+
+async def test_the_chunk_path_leaves_in_its_own_frames() -> None:
+    """At 16 kHz, 192 ms in are 192 ms out, whatever the hop."""
+    said = _ramp(3 * 3072)
+    async with _leg(rate_hz=16_000, frame=3072) as leg:
+        for at in range(0, len(said), 3072):
+            leg.audio.push(said[at : at + 3072], capture_s=1000 + at / 16_000)
+        heard = [await leg.audio.next() for _ in range(2)]
+
+    assert np.allclose(np.concatenate([sound.samples for sound in heard]), said[: 2 * 3072] / 2)
+    assert abs(heard[1].capture_s - heard[0].capture_s - 0.192) < 1e-6
+
+
+async def test_silence_that_stood_in_for_a_late_hop_is_paid_back() -> None:
+    """When the input starves silence goes out; the late samples it stood for are dropped: the delay is the same."""
+    async with lanes() as (face, voice):
+        parts = leg_parts(face, voice, Hands())
+        leg = Leg(parts, sample_rate_hz=48_000, frame_samples=FRAME, fill=True)
+        leg.audio._clock = monotonic_s  # pacing and starvation run on real waits
+        _say(leg.audio, np.full(1920, 0.4, np.float32), 0)
+        await _hear(leg.audio, 2)
+        starved = await _hear(leg.audio, 2)
+        _say(leg.audio, np.full(3 * 1920, 0.6, np.float32), 1920)
+        heard = await _hear(leg.audio, 4)
+        owed = leg.audio._owed
+        await leg.close()
+
+    assert not starved.any()
+    assert np.allclose(heard, 0.3)
+    assert owed == 0

@@ -1,0 +1,124 @@
+"""The inference lane with real worker processes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mirage_rtc.errors import BadInput
+from mirage_rtc.inference import EngineFailed, Lane, LaneDown, LaneState
+from mirage_rtc.lane_worker import LaneSpec
+
+SPEC = LaneSpec(engine="tests.lane_jobs:NamedEngine", pipeline="tests.lane_jobs:ObeyingPipeline")
+
+
+@asynccontextmanager
+async def _lane(spec: LaneSpec = SPEC, **options: Any) -> AsyncIterator[Lane]:
+    lane = Lane("test", spec, **options)
+    await lane.start()
+    try:
+        yield lane
+    finally:
+        await lane.close()
+
+
+async def _until_ready(lane: Lane, epoch: int) -> None:
+    async with asyncio.timeout(30):
+        while lane.state != "ready" or lane.epoch < epoch:  # noqa: ASYNC110 - a lane sets no event
+            await asyncio.sleep(0.01)
+
+
+async def test_a_job_goes_to_another_process_and_its_answer_comes_back() -> None:
+    """Arrays cross unharmed, and the engine's name is known."""
+    picture = np.arange(600, dtype=np.uint8).reshape(20, 30)
+    async with _lane() as lane:
+        assert np.array_equal(await lane.run(("echo", picture)), picture)
+        assert lane.engine_name == "named"
+
+
+async def test_an_engine_that_raises_fails_its_job_only() -> None:
+    """The lane stays, the text of the error does not cross (it may hold personal data)."""
+    async with _lane() as lane:
+        with pytest.raises(EngineFailed, match=r"^RuntimeError$"):
+            await lane.run(("raise",))
+        assert await lane.run(("echo", 1)) == 1
+        assert lane.epoch == 1
+
+
+async def test_input_that_is_refused_keeps_its_code_and_sentence() -> None:
+    """A PortraitError in the lane is a BadInput here."""
+    async with _lane() as lane:
+        with pytest.raises(BadInput) as refused:
+            await lane.run(("refuse",))
+
+    assert refused.value.code == "portrait_no_face"
+
+
+async def test_a_worker_that_exits_is_replaced() -> None:
+    """The job is refused, jobs meanwhile are refused at once, and a new worker with fresh state takes over."""
+    seen: list[LaneState] = []
+    async with _lane(on_state=seen.append) as lane:
+        with pytest.raises(LaneDown):
+            await lane.run(("exit",))
+        with pytest.raises(LaneDown):
+            await lane.run(("echo", 1))
+        await _until_ready(lane, 2)
+        assert await lane.run(("count",)) == 1
+
+    assert seen == ["ready", "restarting", "ready", "closed"]
+
+
+async def test_a_worker_that_hangs_is_killed_and_replaced() -> None:
+    """Nobody waits for the five seconds of a hanging engine."""
+    async with _lane(reply_timeout_s=0.2) as lane:
+        with pytest.raises(LaneDown):
+            await lane.run(("hang", 5))
+        await _until_ready(lane, 2)
+        assert await lane.run(("echo", "back")) == "back"
+
+
+async def test_a_caller_that_gives_up_leaves_the_answers_in_order() -> None:
+    """A cancelled job's late answer is not given to the next one."""
+    async with _lane() as lane:
+        first = asyncio.create_task(lane.run(("hang", 0.2)))
+        await asyncio.sleep(0.05)
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        assert await lane.run(("echo", "mine")) == "mine"
+
+
+async def test_jobs_are_done_in_order_one_at_a_time() -> None:
+    """Ten jobs at once come back counted 1 to 10."""
+    async with _lane() as lane:
+        assert await asyncio.gather(*(lane.run(("count",)) for _ in range(10))) == list(range(1, 11))
+
+
+async def test_an_engine_that_cannot_start_says_so() -> None:
+    """`start` raises with the error's name, and closing is clean."""
+    lane = Lane("test", LaneSpec(engine="tests.lane_jobs:BrokenEngine", pipeline=SPEC.pipeline))
+    with pytest.raises(LaneDown, match="FileNotFoundError"):
+        await lane.start()
+    await lane.close()
+
+
+async def test_warm_up_jobs_are_done_before_ready() -> None:
+    """Two warm-up jobs make the first job of a caller the third."""
+    spec = LaneSpec(engine=SPEC.engine, pipeline=SPEC.pipeline, warm_up=(("echo", 1), ("echo", 2)))
+    async with _lane(spec) as lane:
+        assert await lane.run(("count",)) == 3
+
+
+async def test_closing_ends_the_worker_and_refuses_jobs() -> None:
+    """After `close`, twice, the process is gone."""
+    async with _lane() as lane:
+        process = lane._process
+        await lane.close()
+        with pytest.raises(LaneDown):
+            await lane.run(("echo", 1))
+
+    assert process is not None
+    assert process.returncode is not None

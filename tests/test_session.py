@@ -1,0 +1,151 @@
+"""One call, with a real aiortc caller and scripted engines in real lanes."""
+
+from pathlib import Path
+
+import pytest
+
+from mirage_rtc.errors import BadInput, Forbidden, NotFound
+from mirage_rtc.grants import Grants
+from mirage_rtc.session_events import Closed, SessionEvent, StateChanged
+from models.engines import VoiceSettings
+from tests.call_client import caller
+from tests.call_parts import SHADE_A, SHADE_B, registry
+
+
+def _near(shade: int, other: int) -> bool:
+    return abs(shade - other) < 12
+
+
+async def test_a_call_returns_the_swapped_picture_and_the_converted_voice(tmp_path: Path) -> None:
+    """From the first picture on nothing of the raw grey comes back; the tone comes back halved."""
+    async with registry(tmp_path) as (calls, _), caller() as peer:
+        session = await calls.admit(subject="x", grants=Grants())
+        await peer.call(session)
+        await peer.until(lambda: len(peer.shades) > 40 and len(peer.peaks) > 60)
+        state, stats = session.state(), session.stats()
+
+    assert not any(_near(shade, 128) for shade in peer.shades)
+    assert _near(peer.shades[-1], SHADE_A)
+    assert 0.15 < peer.peaks[-1] < 0.25
+    assert max(peer.peaks) < 0.3
+    assert (state.picture, state.sound, state.transport) == ("live", "live", "webrtc")
+    assert stats.swapped > 20
+    assert stats.hops > 20
+
+
+async def test_identity_and_voice_change_in_the_call(tmp_path: Path) -> None:
+    """Another mask and another preset are seen and heard without a new negotiation."""
+    async with registry(tmp_path) as (calls, _), caller() as peer:
+        session = await calls.admit(subject="x", grants=Grants())
+        await peer.call(session)
+        await peer.until(lambda: any(_near(shade, SHADE_A) for shade in peer.shades))
+        await session.wear("mask:b")
+        await session.set_voice(VoiceSettings(preset="robot"))
+        await peer.until(lambda: _near(peer.shades[-1], SHADE_B) and 0.05 < max(peer.peaks[-5:]) < 0.13)
+        seen = len(peer.shades)
+        await peer.until(lambda: len(peer.shades) > seen + 10)
+
+        assert not any(_near(shade, SHADE_A) for shade in peer.shades[seen:])
+
+
+async def test_passthrough_needs_its_grant_and_ends_when_told(tmp_path: Path) -> None:
+    """Refused without; with it the raw grey comes back, and goes again."""
+    async with registry(tmp_path) as (calls, _), caller() as peer:
+        plain = await calls.admit(subject="x", grants=Grants())
+        with pytest.raises(Forbidden) as refused:
+            plain.set_passthrough(face=True, voice=False)
+        session = await calls.admit(subject="y", grants=Grants(passthrough=True))
+        await peer.call(session)
+        session.set_passthrough(face=True, voice=True)
+        await peer.until(
+            lambda: peer.shades and peer.peaks and _near(peer.shades[-1], 128) and max(peer.peaks[-5:]) > 0.35
+        )
+        session.set_passthrough(face=False, voice=False)
+        await peer.until(lambda: _near(peer.shades[-1], SHADE_A) and 0.1 < peer.peaks[-1] < 0.3)
+        seen, heard = len(peer.shades), len(peer.peaks)
+        await peer.until(lambda: len(peer.shades) > seen + 15)
+
+    assert refused.value.code == "passthrough_not_granted"
+    assert not any(_near(shade, 128) for shade in peer.shades[seen:])
+    assert max(peer.peaks[heard:]) < 0.3
+
+
+async def test_a_second_offer_takes_the_same_session_over(tmp_path: Path) -> None:
+    """A reconnect is a new peer connection on the same settings."""
+    async with registry(tmp_path) as (calls, _):
+        session = await calls.admit(subject="x", grants=Grants())
+        await session.wear("mask:b")
+        for _ in range(2):
+            async with caller() as peer:
+                await peer.call(session)
+                await peer.until(lambda: peer.shades and _near(peer.shades[-1], SHADE_B))
+
+
+@pytest.mark.parametrize(("camera", "microphone"), [(True, False), (False, True)])
+async def test_a_call_needs_only_one_medium(tmp_path: Path, *, camera: bool, microphone: bool) -> None:
+    """Video alone and audio alone work."""
+    async with registry(tmp_path) as (calls, _), caller() as peer:
+        session = await calls.admit(subject="x", grants=Grants())
+        await peer.call(session, camera=camera, microphone=microphone)
+        await peer.until(lambda: len(peer.shades) > 5 if camera else any(0.1 < peak < 0.3 for peak in peer.peaks))
+
+
+@pytest.mark.parametrize("offer", ["", "nonsense", "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n"])
+async def test_a_bad_offer_is_refused_and_the_session_goes_on(tmp_path: Path, offer: str) -> None:
+    """The error is coded; a good offer afterwards is answered."""
+    async with registry(tmp_path) as (calls, _), caller() as peer:
+        session = await calls.admit(subject="x", grants=Grants())
+        with pytest.raises(BadInput) as refused:
+            await session.negotiate(offer)
+        await peer.call(session)
+
+    assert refused.value.code == "offer_bad"
+
+
+async def test_unknown_choices_are_refused_with_a_code(tmp_path: Path) -> None:
+    """Identity, voice, a voice that would not disguise, the badge."""
+    async with registry(tmp_path) as (calls, _):
+        session = await calls.admit(subject="x", grants=Grants())
+        with pytest.raises(NotFound, match="identity"):
+            await session.wear("mask:nobody")
+        with pytest.raises(BadInput) as unknown:
+            await session.set_voice(VoiceSettings(preset="nobody"))
+        with pytest.raises(BadInput) as close:
+            await session.set_voice(VoiceSettings(preset="custom", pitch_semitones=0.1))
+        with pytest.raises(Forbidden) as badge:
+            session.set_badge(False)
+
+    assert unknown.value.code == "voice_unknown"
+    assert close.value.code == "voice_too_close"
+    assert badge.value.code == "badge_not_granted"
+
+
+async def test_a_second_listener_replaces_the_first(tmp_path: Path) -> None:
+    """The former is told, and only the latter hears what follows."""
+    first: list[SessionEvent] = []
+    second: list[SessionEvent] = []
+    async with registry(tmp_path) as (calls, _):
+        session = await calls.admit(subject="x", grants=Grants())
+        session.attach(first.append)
+        session.attach(second.append)
+        session.set_muted(audio=True, video=False)
+        session.detach(first.append)
+        session.set_muted(audio=False, video=False)
+
+    assert isinstance(first[-1], Closed)
+    assert first[-1].code == "replaced"
+    assert [event.state.muted_audio for event in second if isinstance(event, StateChanged)] == [True, False]
+
+
+async def test_what_is_worn_is_audited(tmp_path: Path) -> None:
+    """Swap-in, passthrough and the end leave lines without a subject."""
+    async with registry(tmp_path) as (calls, _), caller() as peer:
+        session = await calls.admit(subject="somebody", grants=Grants(passthrough=True))
+        await peer.call(session)
+        await peer.until(lambda: session.state().picture == "live")
+        session.set_passthrough(face=True, voice=False)
+        await session.close("bye", "Good-bye.")
+    text = (tmp_path / "audit.jsonl").read_text()
+
+    assert [event for event in ("swap_in", "passthrough", "session_end") if f'"{event}"' not in text] == []
+    assert "somebody" not in text

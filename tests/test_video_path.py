@@ -1,0 +1,131 @@
+"""The picture's way through a call, over a real lane."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import numpy as np
+
+from mirage_rtc.gate import SafePicture
+from mirage_rtc.leg import Leg
+from mirage_rtc.video_path import VideoPath
+from tests.call_parts import MASK_B, SHADE_A, SHADE_B, Hands, lanes, leg_parts, luma, picture
+
+
+@asynccontextmanager
+async def _leg() -> AsyncIterator[tuple[Leg, Hands]]:
+    clock = Hands()
+    async with lanes() as (face, voice):
+        leg = Leg(leg_parts(face, voice, clock), sample_rate_hz=48_000, frame_samples=960, fill=True)
+        try:
+            yield leg, clock
+        finally:
+            await leg.close()
+
+
+async def _through(path: VideoPath, value: int, capture_s: float) -> SafePicture:
+    path.push(picture(value), capture_s=capture_s)
+    return await path.next()
+
+
+async def test_a_picture_comes_out_swapped_with_its_capture_time() -> None:
+    """What is sent wears the identity and remembers when it was captured."""
+    async with _leg() as (leg, clock):
+        safe = await _through(leg.video, 128, clock.now_s - 0.02)
+
+    assert safe.kind == "live"
+    assert abs(luma(safe.i420) - SHADE_A) < 3
+    assert safe.capture_s == clock.now_s - 0.02
+
+
+async def test_no_face_and_a_failing_engine_are_covered() -> None:
+    """A black frame (no face) and an unlucky one (the engine raises) freeze, and are cards after half a second."""
+    async with _leg() as (leg, clock):
+        kinds = []
+        for value, step_s in ((128, 0.0), (0, 0.1), (28, 0.1), (0, 0.5), (28, 0.1), (128, 0.1)):
+            clock.now_s += step_s
+            kinds.append((await _through(leg.video, value, clock.now_s)).kind)
+
+    assert kinds == ["live", "frozen", "frozen", "card", "card", "live"]
+
+
+async def test_a_new_identity_leaves_nothing_of_the_former_one() -> None:
+    """After `wear` the next live picture is the new identity, and no frozen one shows the old."""
+    async with _leg() as (leg, clock):
+        await _through(leg.video, 128, clock.now_s)
+        leg.wear(MASK_B)
+        covered = await _through(leg.video, 0, clock.now_s)
+        live = await _through(leg.video, 128, clock.now_s)
+
+    assert covered.kind == "card"
+    assert abs(luma(live.i420) - SHADE_B) < 3
+
+
+async def test_passthrough_sends_the_raw_picture_and_stops_at_once() -> None:
+    """On: raw. Off: what was pushed before is not sent raw."""
+    async with _leg() as (leg, clock):
+        gate = leg.video.gate
+        gate.passthrough = True
+        leg.video.flush()
+        raw = await _through(leg.video, 77, clock.now_s)
+        leg.video.push(picture(77), capture_s=clock.now_s)
+        gate.passthrough = False
+        leg.video.flush()
+        after = await _through(leg.video, 128, clock.now_s)
+
+    assert raw.kind == "passthrough"
+    assert luma(raw.i420) == 77
+    assert after.kind == "live"
+
+
+async def test_a_muted_camera_is_a_card() -> None:
+    """Muting covers the picture without asking the engine."""
+    async with _leg() as (leg, clock):
+        leg.video.muted = True
+        assert (await _through(leg.video, 128, clock.now_s)).kind == "card"
+
+
+async def test_without_pictures_the_far_end_gets_covered_ones() -> None:
+    """When the camera stops, `next` still answers: frozen first, the card later."""
+    async with _leg() as (leg, clock):
+        await _through(leg.video, 128, clock.now_s)
+        frozen = await leg.video.next()
+        clock.now_s += 1.0
+        covered = await leg.video.next()
+
+    assert (frozen.kind, covered.kind) == ("frozen", "card")
+
+
+async def test_a_burst_keeps_only_the_newest() -> None:
+    """Of ten pictures pushed at once all but the newest (and the one being swapped) are dropped."""
+    async with _leg() as (leg, clock):
+        for n in range(10):
+            leg.video.push(picture(128), capture_s=clock.now_s + n / 1000)
+        last = await leg.video.next()
+        async with asyncio.timeout(5):
+            while last.kind != "live" or last.capture_s < clock.now_s + 0.009:
+                last = await leg.video.next()
+
+    assert leg.video.dropped >= 7
+
+
+async def test_a_picture_too_late_for_the_voice_is_dropped_before_encoding() -> None:
+    """The spec's rule: more than 150 ms behind the audio head does not go out."""
+    async with _leg() as (leg, clock):
+        await _through(leg.video, 128, clock.now_s)
+        leg.sync.audio_sent(clock.now_s)
+        leg.video.push(picture(128), capture_s=clock.now_s - 0.2)
+        after = await leg.video.next()
+
+    assert after.kind == "frozen"
+    assert leg.sync.late == 1
+
+
+async def test_raw_pictures_are_not_changed_in_place() -> None:
+    """The engine's work on a frame does not reach the caller's array."""
+    raw = picture(128)
+    async with _leg() as (leg, clock):
+        leg.video.push(raw, capture_s=clock.now_s)
+        await leg.video.next()
+
+    assert np.array_equal(raw, picture(128))

@@ -1,0 +1,72 @@
+"""The voice lane's pipeline, in this process."""
+
+import numpy as np
+import pytest
+
+from mirage_rtc.voice_pipeline import (
+    CloseVoice,
+    ConvertHop,
+    MeasureVoice,
+    OpenVoice,
+    SetVoice,
+    UnusableClip,
+    VoicePipeline,
+)
+from models.engines import Samples, VoiceProfile, VoiceSettings
+from tests.scripted_engines import ScaledVoiceEngine, ScaledVoiceStream
+
+HOP = np.full(640, 0.8, np.float32)
+
+
+def _opened() -> VoicePipeline:
+    pipeline = VoicePipeline(ScaledVoiceEngine())
+    opened = OpenVoice(call_id="one", sample_rate_hz=16_000, hop_ms=40, settings=VoiceSettings())
+    assert pipeline.handle(opened) == 0.0
+    return pipeline
+
+
+def test_a_hop_keeps_its_length() -> None:
+    """As many samples out as in, as float32, and the time it took."""
+    converted = _opened().handle(ConvertHop(call_id="one", samples=HOP))
+
+    assert converted.samples.dtype == np.float32
+    assert np.allclose(converted.samples, 0.4)
+    assert converted.cpu_ms >= 0
+
+
+def test_the_voice_changes_at_the_next_hop() -> None:
+    """SetVoice acts on what follows it."""
+    pipeline = _opened()
+    pipeline.handle(SetVoice(call_id="one", settings=VoiceSettings(preset="robot")))
+
+    assert np.allclose(pipeline.handle(ConvertHop(call_id="one", samples=HOP)).samples, 0.2)
+
+
+def test_an_engine_that_loses_samples_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hop of another length is refused here, not sent."""
+
+    def short(self: ScaledVoiceStream, hop: Samples) -> Samples:
+        return hop[1:]
+
+    monkeypatch.setattr(ScaledVoiceStream, "convert", short)
+    with pytest.raises(ValueError, match="length"):
+        _opened().handle(ConvertHop(call_id="one", samples=HOP))
+
+
+def test_a_clip_is_measured_or_refused_with_a_sentence() -> None:
+    """A silent clip is an answer, not a failure of the engine."""
+    pipeline = _opened()
+    usable = pipeline.handle(MeasureVoice(clip=HOP, sample_rate_hz=16_000))
+    silent = pipeline.handle(MeasureVoice(clip=np.zeros(100, np.float32), sample_rate_hz=16_000))
+
+    assert isinstance(usable, VoiceProfile)
+    assert isinstance(silent, UnusableClip)
+    assert "speech" in silent.sentence
+
+
+def test_a_closed_call_is_forgotten() -> None:
+    """Its next hop is an error."""
+    pipeline = _opened()
+    pipeline.handle(CloseVoice(call_id="one"))
+    with pytest.raises(KeyError):
+        pipeline.handle(ConvertHop(call_id="one", samples=HOP))
