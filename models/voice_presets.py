@@ -46,7 +46,7 @@ PRESETS: tuple[Preset, ...] = (
         semitones=2.2,
         formant_ratio=1.09,
         adaptive=True,
-        colour=1.8,
+        colour=2.0,
     ),
     Preset(
         name="lower",

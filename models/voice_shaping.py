@@ -79,7 +79,7 @@ class VoiceShaper:
     def _level(self, before: Frames, after: Frames) -> Frames:
         """Keep the loudness over some half a second; frame by frame would undo the contrast between sounds."""
         gain = np.empty(len(after.gain))
-        for i, powers in enumerate(zip(before.power.sum(axis=1), after.power.sum(axis=1), strict=True)):
+        for i, powers in enumerate(zip(_audible(before), _audible(after), strict=True)):
             self._powers += _LEVELLING * (np.array(powers) - self._powers)
             gain[i] = np.clip(self._powers[0] / self._powers[1], 1 / _MOST_GAIN, _MOST_GAIN)
         return replace(after, power=after.power * gain[:, None])
@@ -147,6 +147,11 @@ def _assumed(speaker: VoiceStatistics | None, reference: VoiceStatistics) -> Voi
     """A stand-in while the speaker is hardly known: their pitch if heard, else somebody an octave's third away."""
     mean = speaker.log_f0_mean if speaker else reference.log_f0_mean - _FALLBACK_SEMITONES * _SEMITONE
     return VoiceStatistics(log_f0_mean=mean, log_f0_sd=_ASSUMED_SD, envelope=reference.envelope)
+
+
+def _audible(frames: Frames) -> Array:
+    """(n,) power above some 90 Hz, where a voice begins."""
+    return np.asarray(frames.power[:, 4:].sum(axis=1))
 
 
 def _shaped(frames: Frames, scalars: Array, envelope: Array) -> Frames:

@@ -9,13 +9,14 @@ import numpy as np
 
 from models import voice_match
 from models.engines import Samples, VoiceProfile, VoiceSettings, VoiceStream
-from models.resample import Resampler
+from models.resample import Resampler, Signal
 from models.voice_shaping import VoiceShaper
 from models.world_analysis import LOOK_AHEAD_MS, RATE_HZ, WorldAnalyser
 from models.world_synthesis import DELAY_S, WorldSynthesiser
 
 _RATES_HZ = (16_000, 48_000)
 _HOPS_MS = range(20, 201, 20)
+_OFFSET_BLOCK, _OFFSET_PACE = RATE_HZ // 50, 0.2
 _KNEE, _CEILING = 0.8, 0.98
 
 
@@ -28,6 +29,7 @@ class WorldVoiceStream:
         self._up = Resampler(RATE_HZ, sample_rate_hz)
         self._analyser = WorldAnalyser(hop_ms)
         self._shaper = VoiceShaper(settings)
+        self._offset = 0.0
         self._synthesiser = WorldSynthesiser(seed=seed)
         self.delay_ms = LOOK_AHEAD_MS + 1000 * (DELAY_S + self._down.delay_s + self._up.delay_s)
 
@@ -39,9 +41,19 @@ class WorldVoiceStream:
         """Convert exactly one hop. Samples out of [-1, 1] are clipped, those that are no numbers are silence."""
         if hop.shape != (self._hop_samples,):
             raise ValueError(f"A hop of this stream is {self._hop_samples} samples.")
-        clean = np.clip(np.nan_to_num(hop.astype(np.float64), posinf=1.0, neginf=-1.0), -1.0, 1.0)
-        frames = self._shaper.apply(self._analyser.push(self._down.convert(clean)))
+        clean = np.clip(np.nan_to_num(hop.astype(np.float64), posinf=0.0, neginf=0.0), -1.0, 1.0)
+        inner = self._without_offset(self._down.convert(clean))
+        frames = self._shaper.apply(self._analyser.push(inner))
         return _limit(self._up.convert(self._synthesiser.synthesise(frames)))
+
+    def _without_offset(self, signal: Signal) -> Signal:
+        """Subtract a slowly followed DC offset, in blocks of 20 ms so that the hop does not matter."""
+        blocks = signal.reshape(-1, _OFFSET_BLOCK)
+        for block in blocks:
+            before = self._offset
+            self._offset += _OFFSET_PACE * (float(block.mean()) - before)
+            block -= np.linspace(before, self._offset, _OFFSET_BLOCK)
+        return blocks.reshape(-1)
 
 
 class WorldVoiceEngine:
@@ -62,9 +74,10 @@ class WorldVoiceEngine:
         return voice_match.measure(clip, sample_rate_hz)
 
 
-def _limit(signal: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Samples:
+def _limit(signal: Signal) -> Samples:
     """Bend what exceeds the knee towards the ceiling: no hard corner, never over full scale."""
-    over = np.maximum(np.abs(signal) - _KNEE, 0.0)
+    over = np.maximum(np.abs(signal) - _OFFSET_BLOCK, _OFFSET_PACE = RATE_HZ // 50, 0.2
+_KNEE, 0.0)
     room = _CEILING - _KNEE
     bent = np.sign(signal) * (_KNEE + room * np.tanh(over / room))
     return np.where(over > 0, bent, signal).astype(np.float32)

@@ -147,7 +147,8 @@ def _lstm(sequence: Array, layer: int) -> Array:
     weights = _weights()
     w_in, w_state = weights[f"lstm.weight_ih_l{layer}"], weights[f"lstm.weight_hh_l{layer}"].T
     drive = sequence @ w_in.T + weights[f"lstm.bias_ih_l{layer}"] + weights[f"lstm.bias_hh_l{layer}"]
-    state = cell = np.zeros((len(sequence), _HIDDEN), dtype=np.float32)
+    state: NDArray[Any] = np.zeros((len(sequence), _HIDDEN), dtype=np.float32)
+    cell: NDArray[Any] = state
     out = np.empty((*sequence.shape[:2], _HIDDEN), dtype=np.float32)
     for t in range(sequence.shape[1]):
         gates = (drive[:, t] + state @ w_state).reshape(len(sequence), 4, _HIDDEN)

@@ -1,0 +1,109 @@
+"""Frames of one voice into frames of another."""
+
+import numpy as np
+import pytest
+
+from models.engines import VoiceSettings
+from models.voice_match import measure
+from models.voice_shaping import VoiceShaper
+from models.world_analysis import BINS, Frames
+from tests.speech import Speaker, speech
+
+
+def frames(count: int, *, f0_hz: float, peak_bin: int = 60) -> Frames:
+    bump = np.exp(-(((np.arange(BINS) - peak_bin) / 8.0) ** 2))
+    return Frames(
+        f0_hz=np.full(count, f0_hz),
+        power=np.tile(1e-4 * bump + 1e-9, (count, 1)),
+        aperiodicity=np.full((count, BINS), 0.2),
+        gain=np.ones(count),
+    )
+
+
+def semitones(after: Frames, before_hz: float) -> float:
+    return float(12 * np.log2(after.f0_hz[-1] / before_hz))
+
+
+@pytest.mark.parametrize(("f0_hz", "direction"), [(95.0, 1), (130.0, 1), (205.0, -1), (300.0, -1)])
+def test_the_disguise_raises_deep_voices_and_lowers_high_ones_from_the_first_voiced_hop(
+    f0_hz: float, direction: int
+) -> None:
+    """The very first voiced frames already decide: no moment of the speaker's own pitch."""
+    shaper = VoiceShaper(VoiceSettings())
+    first = shaper.apply(frames(8, f0_hz=f0_hz))
+    assert np.all(direction * 12 * np.log2(first.f0_hz / f0_hz) >= 2.0)
+
+
+def test_a_wandering_pitch_does_not_flip_the_disguise() -> None:
+    """Around the border of 165 Hz there is hysteresis."""
+    shaper = VoiceShaper(VoiceSettings())
+    signs = []
+    for i in range(60):
+        f0_hz = 160.0 + 12.0 * np.sin(i)
+        signs.append(np.sign(semitones(shaper.apply(frames(8, f0_hz=f0_hz)), f0_hz)))
+    assert len(set(signs)) == 1
+
+
+def test_a_new_voice_is_reached_in_steps_too_small_to_hear_as_a_jump() -> None:
+    """Settings glide: no frame-to-frame step over a third of the way, and after 150 ms the new pitch is there."""
+    shaper = VoiceShaper(VoiceSettings(preset="lower"))
+    for _ in range(3):
+        shaper.apply(frames(8, f0_hz=120.0))
+    shaper.set_voice(VoiceSettings(preset="higher"))
+    glide = np.concatenate([shaper.apply(frames(8, f0_hz=120.0)).f0_hz for _ in range(4)])
+    track = 12 * np.log2(np.concatenate([[120.0 * 2 ** (-4 / 12)], glide]) / 120.0)
+    assert np.max(np.diff(track)) < 8.0 / 3
+    assert track[-1] == pytest.approx(4.0, abs=0.05)
+
+
+def test_formants_move_by_the_ratio() -> None:
+    """A resonance at bin 60 comes to 60 times the ratio."""
+    shaper = VoiceShaper(VoiceSettings(preset="custom", formant_ratio=1.25))
+    after = shaper.apply(frames(8, f0_hz=120.0))
+    assert int(np.argmax(after.power[-1])) == 75
+
+
+def test_whisper_has_no_voice_and_robot_no_melody() -> None:
+    """Whisper: every frame unvoiced and all noise. Robot: one pitch, whatever comes in."""
+    whisper = VoiceShaper(VoiceSettings(preset="whisper")).apply(frames(8, f0_hz=120.0))
+    assert not whisper.f0_hz.any()
+    assert np.allclose(whisper.aperiodicity, 1.0)
+    robot = VoiceShaper(VoiceSettings(preset="robot"))
+    pitches = [robot.apply(frames(8, f0_hz=f0_hz)).f0_hz for f0_hz in (90.0, 140.0, 220.0)]
+    assert np.ptp(np.concatenate(pitches)) < 1e-9
+
+
+def test_breath_adds_noise_and_nothing_else() -> None:
+    """More aperiodicity, same pitch."""
+    plain = VoiceShaper(VoiceSettings(preset="higher")).apply(frames(8, f0_hz=120.0))
+    breathy = VoiceShaper(VoiceSettings(preset="higher", breath=0.6)).apply(frames(8, f0_hz=120.0))
+    assert np.all(breathy.aperiodicity > plain.aperiodicity)
+    np.testing.assert_allclose(breathy.f0_hz, plain.f0_hz)
+
+
+def test_loudness_stays() -> None:
+    """Half a second on, the power of the shaped frames is that of the frames that came in."""
+    shaper = VoiceShaper(VoiceSettings(preset="lower"))
+    for _ in range(20):
+        after = shaper.apply(frames(8, f0_hz=120.0))
+    assert after.power[-1].sum() == pytest.approx(frames(1, f0_hz=120.0).power.sum(), rel=0.05)
+
+
+def test_towards_oneself_the_least_disguise_is_kept() -> None:
+    """A reference of the speaker's own voice does not bring the speaker's own voice out."""
+    wave = speech(4.0, 24_000, Speaker(f0_hz=120.0))
+    own = measure(wave, 24_000)
+    shaper = VoiceShaper(VoiceSettings(preset="custom", reference=own))
+    for _ in range(60):
+        after = shaper.apply(frames(8, f0_hz=120.0))
+    moved = abs(semitones(after, 120.0)) >= 2.0
+    assert moved or int(np.argmax(after.power[-1])) not in range(57, 64)
+
+
+def test_a_reference_moves_the_pitch_to_its_own() -> None:
+    """A man at 115 Hz towards a woman at 210 Hz lands near 210 Hz."""
+    reference = measure(speech(4.0, 16_000, Speaker(f0_hz=210.0, tract=1.15)), 16_000)
+    shaper = VoiceShaper(VoiceSettings(preset="custom", reference=reference))
+    for _ in range(40):
+        after = shaper.apply(frames(8, f0_hz=115.0))
+    assert abs(semitones(after, 210.0)) < 1.0
