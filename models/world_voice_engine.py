@@ -76,8 +76,7 @@ class WorldVoiceEngine:
 
 def _limit(signal: Signal) -> Samples:
     """Bend what exceeds the knee towards the ceiling: no hard corner, never over full scale."""
-    over = np.maximum(np.abs(signal) - _OFFSET_BLOCK, _OFFSET_PACE = RATE_HZ // 50, 0.2
-_KNEE, 0.0)
+    over = np.maximum(np.abs(signal) - _KNEE, 0.0)
     room = _CEILING - _KNEE
     bent = np.sign(signal) * (_KNEE + room * np.tanh(over / room))
     return np.where(over > 0, bent, signal).astype(np.float32)
