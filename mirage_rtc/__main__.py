@@ -131,8 +131,8 @@ async def _composed(settings: Config, key: bytes, log: AuditLog) -> AsyncIterato
             ),
         )
     finally:
-        await asyncio.gather(*forgetting, return_exceptions=True)
         await registry.close()
+        await asyncio.gather(*forgetting, return_exceptions=True)  # the last calls' portraits, too
 
 
 def _face(settings: Config) -> LaneSpec:
