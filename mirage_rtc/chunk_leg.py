@@ -17,6 +17,7 @@ from models.engines import Frame, Samples
 CHUNK_RATE_HZ = 16_000
 CHUNK_SAMPLES = 3_072
 """192 ms, the specification's chunk."""
+_MOVED = "The media moved to another connection; go on there."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,7 @@ class ChunkMedia:
         self._clock = CaptureClock()
         self._offset_s = 0.0
         self._waiting: dict[str, asyncio.Task[ChunkOut]] = {}
-        self._closed = asyncio.Event()
+        self._closed = False
 
     def push_sound(self, samples: Samples, *, capture_us: int) -> None:
         """Take 16 kHz mono float32."""
@@ -54,18 +55,18 @@ class ChunkMedia:
 
     async def next(self) -> ChunkOut:
         """The next piece that may be sent. Raises Unavailable "chunks_closed" after `close`."""
+        if self._closed:
+            raise Unavailable("chunks_closed", _MOVED)
         for kind, take in (("sound", self._next_sound), ("picture", self._next_picture)):
             if kind not in self._waiting:
                 self._waiting[kind] = asyncio.create_task(take())
-        closed = asyncio.create_task(self._closed.wait())
-        done, _ = await asyncio.wait({*self._waiting.values(), closed}, return_when=asyncio.FIRST_COMPLETED)
-        if closed in done:
-            raise Unavailable("chunks_closed", "The media moved to another connection; go on there.")
-        closed.cancel()
+        done, _ = await asyncio.wait(self._waiting.values(), return_when=asyncio.FIRST_COMPLETED)
+        if self._closed:
+            raise Unavailable("chunks_closed", _MOVED)
         for kind in ("sound", "picture"):  # audio first
             if self._waiting[kind] in done:
                 return self._waiting.pop(kind).result()
-        raise AssertionError("one of three was done")
+        raise Unavailable("chunks_closed", _MOVED)
 
     def is_stale(self, out: ChunkOut) -> bool:
         """Whether `out` may no longer be sent: asked again after encoding, just before sending."""
@@ -74,7 +75,7 @@ class ChunkMedia:
 
     async def close(self) -> None:
         """End the leg. Idempotent."""
-        self._closed.set()
+        self._closed = True
         for task in self._waiting.values():
             task.cancel()
         await asyncio.gather(*self._waiting.values(), return_exceptions=True)

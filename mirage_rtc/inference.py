@@ -32,6 +32,8 @@ LaneState = Literal["starting", "ready", "restarting", "failed", "closed"]
 
 REPLY_TIMEOUT_S = 1.5
 """A worker that takes longer over one job hangs: a frame is worthless long before."""
+SETTLE_TIMEOUT_S = 10.0
+"""The same for a job that is not on the media path, such as preparing a portrait."""
 START_TIMEOUT_S = 60.0
 RESTART_PAUSE_S = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Pause before the nth start in a row that failed; the last one repeats."""
@@ -74,12 +76,16 @@ class Lane:
         async with self._turn:
             await self._spawn()
 
-    async def run(self, job: Any) -> Any:
-        """Have one job done. Raises LaneDown, EngineFailed, or BadInput for a job whose input was refused."""
+    async def run(self, job: Any, *, settling: bool = False) -> Any:
+        """Have one job done; a `settling` one may take longer than a frame.
+
+        Raises LaneDown, EngineFailed, or BadInput for a job whose input was refused.
+        """
+        timeout_s = max(self._reply_timeout_s, SETTLE_TIMEOUT_S) if settling else self._reply_timeout_s
         async with self._turn:
             if self.state != "ready" or self._connection is None:
                 raise LaneDown
-            answer = await self._in_thread(self._exchange, self._connection, job)
+            answer = await self._in_thread(self._exchange, self._connection, job, timeout_s)
             if answer is None:
                 self._lose_worker()
                 raise LaneDown
@@ -102,11 +108,12 @@ class Lane:
             raise BadInput(answer.code, answer.sentence)
         raise EngineFailed(answer.error if isinstance(answer, Failed) else type(answer).__name__)
 
-    def _exchange(self, connection: Connection, job: Any) -> Any:
+    @staticmethod
+    def _exchange(connection: Connection, job: Any, timeout_s: float) -> Any:
         """One question, one answer; None when the worker is gone or hangs. Runs in the lane's thread."""
         with contextlib.suppress(OSError, EOFError, ValueError):
             connection.send(job)
-            if connection.poll(self._reply_timeout_s):
+            if connection.poll(timeout_s):
                 return connection.recv()
         return None
 

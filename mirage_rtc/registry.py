@@ -190,7 +190,7 @@ class Registry:
 
     async def _ask(self, lane: Lane, job: Any) -> Any:
         try:
-            return await lane.run(job)
+            return await lane.run(job, settling=True)
         except LaneDown:
             raise Unavailable(
                 "engine_restarting", "The engine is starting again: try again in a few seconds."

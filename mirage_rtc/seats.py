@@ -43,9 +43,11 @@ class FaceSeat:
         """Bring the worker's state up to what is wanted."""
         wanted, epoch = self._wanted, self._lane.epoch
         if self._epoch != epoch:
-            await self._lane.run(OpenFace(call_id=self._call_id, max_faces=self._max_faces, identity=wanted))
+            await self._lane.run(
+                OpenFace(call_id=self._call_id, max_faces=self._max_faces, identity=wanted), settling=True
+            )
         elif self._worn is not wanted:
-            await self._lane.run(WearFace(call_id=self._call_id, identity=wanted))
+            await self._lane.run(WearFace(call_id=self._call_id, identity=wanted), settling=True)
         self._epoch, self._worn = epoch, wanted
 
 
@@ -84,7 +86,8 @@ class VoiceSeat:
             self.delay_ms = await self._lane.run(
                 OpenVoice(
                     call_id=self._call_id, sample_rate_hz=self.sample_rate_hz, hop_ms=self.hop_ms, settings=wanted
-                )
+                ),
+                settling=True,
             )
         elif self._spoken is not wanted:
             await self._lane.run(SetVoice(call_id=self._call_id, settings=wanted))
