@@ -41,6 +41,7 @@ export class Live {
   async start() {
     this.store.set({ phase: "starting" });
     const stream = await this.devices.open(this.hooks.choice());
+    if (this.store.value.phase !== "starting") return this.devices.close(); // cancelled while the browser asked
     if (!stream) return this.store.set({ phase: "ready" });
     this.running = true;
     this.failures = 0;
@@ -169,6 +170,7 @@ export class Live {
     this.call?.close();
     this.call = null;
     if (!this.running) return;
+    this.store.set({ pathState: "recovering" });
     if (why === "unreachable") this.failures += 1;
     const giveUp = this.store.value.phase !== "live" || this.failures >= RETRIES_BEFORE_CHUNKS;
     if (why === "unreachable" && giveUp) this.#fallBack();

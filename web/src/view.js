@@ -25,7 +25,7 @@ import { ACTION_WORDS, cardFor, connectionWords, consentWords, engineWords, stat
  *   badge: (visible: boolean) => void, action: (name: "resume_here" | "retry" | "play") => void }} ViewHooks
  */
 
-const BEFORE_LIVE = new Set(["joining", "ready", "starting", "no_link", "refused", "moved", "full", "ended"]);
+const BEFORE_LIVE = new Set(["joining", "ready", "no_link", "refused", "moved", "full", "ended"]);
 
 export class View {
   /** @param {import("./store.js").Store} store @param {ViewHooks} hooks */
@@ -111,9 +111,9 @@ export class View {
     this.goLive.hidden = running;
     this.hangUp.hidden = !running;
     this.goLive.disabled = state.phase !== "ready" || state.socket !== "up";
-    say(this.goLive, state.phase === "starting" ? "Connecting…" : "Go live");
-    this.mic.disabled = running && !state.hasMicrophone;
-    this.camera.disabled = running && !state.hasCamera;
+    say(this.hangUp, state.phase === "starting" ? "Connecting… press to cancel" : "Hang up");
+    this.mic.disabled = state.phase === "live" && !state.hasMicrophone;
+    this.camera.disabled = state.phase === "live" && !state.hasCamera;
     press(this.mic, state.micOff, state.micOff ? "mic-off" : "mic", state.micOff ? "Unmute" : "Mute");
     press(this.camera, state.cameraOff, state.cameraOff ? "cam-off" : "cam", state.cameraOff ? "Camera on" : "Camera off");
     press(this.monitor, state.monitor, "ear", state.monitor ? "Stop hearing" : "Hear yourself");

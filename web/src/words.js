@@ -29,7 +29,8 @@ export function stateWords(state) {
 
 /** @param {PageState} state @param {import("./protocol.js").CallState} server */
 function liveWords(state, server) {
-  if (state.pathState !== "connected") {
+  const silent = state.path === "chunks" || state.figures?.kbpsIn === 0;
+  if (state.pathState !== "connected" || (state.socket !== "up" && silent)) {
     return { headline: "Reconnecting.", detail: "Your choices are kept. Nothing undisguised is sent meanwhile." };
   }
   return { headline: pictureWords(state, server), detail: `${faceDetail(state, server)} ${voiceWords(state, server)}`.trim() };

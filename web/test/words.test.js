@@ -43,6 +43,14 @@ test("a spent link, another tab, a full server and a lost server each have a car
   assert.match(connectionWords(live({}, { socket: "down", retryInMs: 1500 })).words, /1\.5 s/);
 });
 
+test("a picture that no longer moves is not said to be live", () => {
+  const figures = { kbpsIn: 0 };
+  assert.equal(stateWords(live({}, { socket: "down", figures })).headline, "Reconnecting.");
+  assert.equal(stateWords(live({}, { socket: "down", path: "chunks" })).headline, "Reconnecting.");
+  assert.equal(stateWords(live({}, { pathState: "recovering" })).headline, "Reconnecting.");
+  assert.equal(stateWords(live({}, { socket: "down", figures: { kbpsIn: 400 } })).headline, "You appear as Ash.");
+});
+
 test("an engine that does not run is named with its state", () => {
   const words = engineWords({ face_name: "mesh", face_state: "restarting", voice_name: "world", voice_state: "ready", ready: false });
   assert.equal(words, "Face engine: mesh (restarting) · Voice engine: world");
