@@ -27,7 +27,9 @@ from mirage_rtc.identities import IdentityVault
 from mirage_rtc.lane_worker import LaneSpec
 from mirage_rtc.metrics import Metrics
 from mirage_rtc.registry import FACE_NICE, EngineReport, Registry
+from mirage_rtc.swap_pipeline import PrepareIdentity
 from models import mask_art, voice_presets
+from models.engines import IdentitySource
 from models.store import ModelMissing, Store
 from signaling import app, auth
 
@@ -140,6 +142,7 @@ def _face(settings: Config) -> LaneSpec:
         engine="models.mesh_face_engine:MeshFaceEngine",
         pipeline="mirage_rtc.swap_pipeline:SwapPipeline",
         arguments={"store_root": str(_store(settings).root)},
+        warm_up=tuple(PrepareIdentity(identity=IdentitySource(kind="mask", name=mask.name)) for mask in mask_art.MASKS),
         nice=FACE_NICE,
     )
 

@@ -25,6 +25,7 @@ import aioice.ice
 import numpy as np
 from aiortc import MediaStreamTrack, RTCRtpReceiver, RTCRtpSender
 from aiortc.codecs import get_encoder
+from aiortc.codecs.h264 import H264Encoder
 from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtcrtpsender import RTCEncodedFrame
 from aiortc.rtp import RtpPacket
@@ -177,6 +178,11 @@ def tune_receiver(started_not_yet: RTCRtpReceiver, on_packet: Callable[[], None]
     receiver._handle_rtp_packet = handle_and_drain
 
 
+def packetize_h264(stream: bytes) -> list[bytes]:
+    """RTP payloads of one encoded H.264 picture (RFC 6184, packetization mode 1), by aiortc's own packetiser."""
+    return H264Encoder._packetize(H264Encoder._split_bitstream(stream))
+
+
 def audio_level_dbov(frame: AudioFrame) -> int:
     """The level of an s16 frame in dBov, -127 to 0 (RFC 6464), by numpy."""
     samples = np.frombuffer(bytes(frame.planes[0]), np.int16)[: frame.samples * len(frame.layout.channels)]
@@ -210,7 +216,8 @@ def tune_sender(
 
     def encoder_for(codec: Any) -> Any:
         if codec.name not in encoders:
-            tuned = RealtimeH264Encoder(kbps_start, kbps_max) if codec.name == "H264" else get_encoder(codec)
+            h264 = codec.name == "H264"
+            tuned = RealtimeH264Encoder(kbps_start, kbps_max, packetize_h264) if h264 else get_encoder(codec)
             encoders[codec.name] = sender._RTCRtpSender__encoder = tuned
         return encoders[codec.name]
 

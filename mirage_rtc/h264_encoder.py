@@ -1,18 +1,19 @@
 """H.264 for a live call: x264 with no look-ahead, one thread, and a bitrate that changes without a new encoder.
 
-Stands behind aiortc's encoder seam (`aiortc_private.tune_sender`). Constrained Baseline, packetised as RFC 6184
-non-interleaved by aiortc's own packetiser.
+Stands behind aiortc's encoder seam (`aiortc_private.tune_sender`), which hands it aiortc's own packetiser (RFC 6184,
+non-interleaved). Constrained Baseline.
 """
 
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
 import av
-from aiortc.codecs.h264 import H264Encoder
-from aiortc.mediastreams import VIDEO_TIME_BASE, convert_timebase
 from av.video.frame import PictureType
 
 MIN_KBPS = 150
+TIME_BASE = Fraction(1, 90_000)
+"""RTP's clock for video (RFC 6184 §5.1)."""
 _FPS = 30
 _GOP_FRAMES = 3000
 """Key frames are sent when asked for; this is only a bound."""
@@ -30,9 +31,10 @@ def level_for(width_px: int, height_px: int) -> str:
 class RealtimeH264Encoder:
     """One sender's encoder. Not thread-safe; a sender has one frame in it at a time."""
 
-    def __init__(self, kbps_start: int, kbps_max: int) -> None:
+    def __init__(self, kbps_start: int, kbps_max: int, packetize: Callable[[bytes], list[bytes]]) -> None:
         self._max_bps = kbps_max * 1000
         self._target_bps = min(kbps_start, kbps_max) * 1000
+        self._packetize = packetize
         self._codec: Any = None
 
     @property
@@ -51,15 +53,15 @@ class RealtimeH264Encoder:
         if self._codec.bit_rate != self._target_bps:
             self._codec.bit_rate = self._target_bps  # libx264 reconfigures itself before the next frame
         frame.pict_type = PictureType.I if force_keyframe else PictureType.NONE
-        timestamp = convert_timebase(frame.pts, frame.time_base, VIDEO_TIME_BASE)
+        timestamp = int(frame.pts * frame.time_base / TIME_BASE)
         data = b"".join(bytes(packet) for packet in self._codec.encode(frame))
-        return H264Encoder._packetize(H264Encoder._split_bitstream(data)), timestamp
+        return self._packetize(data), timestamp
 
     def _open(self, width_px: int, height_px: int) -> Any:
         codec: Any = av.CodecContext.create("libx264", "w")
         codec.width, codec.height = width_px, height_px
         codec.pix_fmt = "yuv420p"
-        codec.time_base = VIDEO_TIME_BASE
+        codec.time_base = TIME_BASE
         codec.framerate = Fraction(_FPS, 1)
         codec.gop_size = _GOP_FRAMES
         codec.bit_rate = self._target_bps

@@ -8,6 +8,7 @@ import pytest
 from aiortc.codecs.h264 import H264Decoder, h264_depayload
 from aiortc.jitterbuffer import JitterFrame
 
+from mirage_rtc.aiortc_private import packetize_h264
 from mirage_rtc.h264_encoder import RealtimeH264Encoder, level_for
 
 
@@ -27,7 +28,7 @@ def _bytes(encoder: RealtimeH264Encoder, frames: range) -> list[int]:
 
 def test_every_frame_comes_out_at_once_and_decodes() -> None:
     """No look-ahead: each frame in gives its packets, and a decoder sees every picture."""
-    encoder, decoder, shown = RealtimeH264Encoder(800, 2000), H264Decoder(), 0
+    encoder, decoder, shown = RealtimeH264Encoder(800, 2000, packetize_h264), H264Decoder(), 0
     for n in range(10):
         payloads, timestamp = encoder.encode(_frame(n), n == 0)
         data = b"".join(h264_depayload(payload) for payload in payloads)
@@ -41,7 +42,7 @@ def test_every_frame_comes_out_at_once_and_decodes() -> None:
 
 def test_the_bitrate_changes_without_a_key_frame() -> None:
     """After the estimate fell to a fifth frames shrink, and none of them is an IDR picture."""
-    encoder = RealtimeH264Encoder(2000, 2500)
+    encoder = RealtimeH264Encoder(2000, 2500, packetize_h264)
     before = sum(_bytes(encoder, range(1, 41))[20:])
     encoder.target_bitrate = 400_000
     after = sum(_bytes(encoder, range(41, 81))[20:])
@@ -53,7 +54,7 @@ def test_the_bitrate_changes_without_a_key_frame() -> None:
 
 def test_a_key_frame_comes_when_asked_for() -> None:
     """`force_keyframe` gives an IDR picture with its parameter sets."""
-    encoder = RealtimeH264Encoder(800, 2000)
+    encoder = RealtimeH264Encoder(800, 2000, packetize_h264)
     _bytes(encoder, range(5))
     payloads, _ = encoder.encode(_frame(5), True)
     data = b"".join(h264_depayload(payload) for payload in payloads)
@@ -65,7 +66,7 @@ def test_a_key_frame_comes_when_asked_for() -> None:
 
 def test_a_new_size_is_followed() -> None:
     """A picture of another size opens a new stream that starts with a key frame."""
-    encoder = RealtimeH264Encoder(800, 2000)
+    encoder = RealtimeH264Encoder(800, 2000, packetize_h264)
     encoder.encode(_frame(0))
     payloads, _ = encoder.encode(_frame(1, size_px=128))
 
@@ -74,7 +75,7 @@ def test_a_new_size_is_followed() -> None:
 
 def test_the_bitrate_stays_within_bounds() -> None:
     """An estimate of 0 or of 1 Gbit/s does not get through."""
-    encoder = RealtimeH264Encoder(800, 2000)
+    encoder = RealtimeH264Encoder(800, 2000, packetize_h264)
     encoder.target_bitrate = 0
     assert encoder.target_bitrate == 150_000
     encoder.target_bitrate = 10**9
