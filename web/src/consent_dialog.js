@@ -33,6 +33,7 @@ export class ConsentDialog {
     for (const id of ["consent-close", "consent-cancel"]) find(id, HTMLButtonElement).onclick = () => this.dialog.close();
     this.dialog.onclose = () => this.#forget();
     this.form.onchange = () => this.#relate();
+    this.form.oninput = () => this.#complain(null);
     this.form.onsubmit = (event) => {
       event.preventDefault();
       void this.#send();

@@ -170,7 +170,7 @@ export class Live {
     this.call?.close();
     this.call = null;
     if (!this.running) return;
-    this.store.set({ pathState: "recovering" });
+    this.store.set({ pathState: "recovering", showing: false });
     if (why === "unreachable") this.failures += 1;
     const giveUp = this.store.value.phase !== "live" || this.failures >= RETRIES_BEFORE_CHUNKS;
     if (why === "unreachable" && giveUp) this.#fallBack();

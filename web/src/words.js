@@ -31,7 +31,7 @@ export function stateWords(state) {
 function liveWords(state, server) {
   const silent = state.path === "chunks" || state.figures?.kbpsIn === 0;
   if (state.pathState !== "connected" || (state.socket !== "up" && silent)) {
-    return { headline: "Reconnecting.", detail: "Your choices are kept. Nothing undisguised is sent meanwhile." };
+    return { headline: "Reconnecting.", detail: "Your choices are kept, and the page keeps trying." };
   }
   return { headline: pictureWords(state, server), detail: `${faceDetail(state, server)} ${voiceWords(state, server)}`.trim() };
 }
