@@ -135,7 +135,7 @@ def test_every_single_raw_packet_is_caught(preset: str) -> None:
     """50 single raw 20 ms packets among converted speech are caught, each of them, and nothing else."""
     raw = media.speech("man")[: 8 * 48000]
     leaky = _voice(preset, raw)[: len(raw)]
-    injected = _spread([index for index in _voiced_packets(raw) if (index + 1) * PACKET <= len(leaky)], INJECTED)
+    injected = _spread([index for index in _voiced_packets(raw) if (index + 2) * PACKET <= len(leaky)], INJECTED)
     for index in injected:
         leaky[index * PACKET : (index + 1) * PACKET] = raw[index * PACKET : (index + 1) * PACKET]
 

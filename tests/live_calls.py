@@ -1,0 +1,85 @@
+"""A registry with the real engines, or faulty ones around them, and a session to call. Used by `test_leaks`."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mirage_rtc.audit import AuditLog
+from mirage_rtc.config import load
+from mirage_rtc.consent import ConsentLedger
+from mirage_rtc.grants import Grants
+from mirage_rtc.identities import IdentityVault
+from mirage_rtc.lane_worker import LaneSpec
+from mirage_rtc.metrics import Metrics
+from mirage_rtc.registry import Registry
+from mirage_rtc.session import Session
+from mirage_rtc.session_events import SessionEvent
+from models import mask_art
+from models.engines import Samples
+from tests.media import Clip
+from tests.model_store import model_store
+from tests.peers import Peer, only_loopback
+
+MESH = "models.mesh_face_engine:MeshFaceEngine"
+WORLD = "models.world_voice_engine:WorldVoiceEngine"
+
+
+def face_lane(**faults: int) -> LaneSpec:
+    """The embedded face engine, with `tests.fakes` faults around it when some are given."""
+    arguments: dict[str, Any] = {"store_root": str(model_store().root)}
+    engine = MESH
+    if faults:
+        engine, arguments = "tests.fakes:FaultyFaceEngine", arguments | {"inner": MESH} | faults
+    return LaneSpec(engine=engine, pipeline="mirage_rtc.swap_pipeline:SwapPipeline", arguments=arguments)
+
+
+def voice_lane(**faults: int) -> LaneSpec:
+    """The embedded voice engine, with faults around it when some are given."""
+    engine, arguments = WORLD, dict[str, Any]()
+    if faults:
+        engine, arguments = "tests.fakes:FaultyVoiceEngine", {"inner": WORLD} | faults
+    return LaneSpec(engine=engine, pipeline="mirage_rtc.voice_pipeline:VoicePipeline", arguments=arguments)
+
+
+@dataclass(kw_only=True)
+class LiveCall:
+    """One call in progress and what its session said."""
+
+    session: Session
+    peer: Peer
+    events: list[SessionEvent] = field(default_factory=list)
+
+
+@asynccontextmanager
+async def live_call(
+    data_dir: Path, clip: Clip, voice: Samples, *, face: LaneSpec, sound: LaneSpec, **settings: str
+) -> AsyncIterator[LiveCall]:
+    """Place a call to a registry of its own; `settings` are MIRAGE_* fields in lower case."""
+    environ = {f"MIRAGE_{name.upper()}": value for name, value in settings.items()}
+    config = load(None, environ | {"MIRAGE_DATA_DIR": str(data_dir)})
+    with AuditLog(data_dir / "audit.jsonl") as audit, only_loopback():
+        registry = Registry(config, face=face, voice=sound, audit=audit, metrics=Metrics())
+        await registry.start(_vault(data_dir, registry))
+        try:
+            session = await registry.admit(subject="tester", grants=Grants(passthrough=True))
+            call = LiveCall(session=session, peer=Peer(clip, voice))
+            session.attach(call.events.append)
+            await call.peer.call(session.negotiate)
+            yield call
+            await call.peer.close()
+        finally:
+            await registry.close()
+
+
+def _vault(data_dir: Path, registry: Registry) -> IdentityVault:
+    return IdentityVault(
+        masks=mask_art.MASKS,
+        draw_mask=mask_art.thumbnail,
+        ledger=ConsentLedger(data_dir / "consent.jsonl", b"k" * 32),
+        inspect=registry.inspect_portrait,
+        max_portraits=2,
+        max_bytes=1 << 20,
+        max_pixels=1 << 20,
+    )
