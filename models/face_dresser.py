@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from models import face_colour, face_matte, face_mesh, mesh_warp
 from models.engines import Frame
+from models.eyelids import Eyelids
 from models.portrait import WornFace
 
 GRID_PX = 120
@@ -36,6 +37,7 @@ class FaceDresser:
         self._deviation: face_mesh.Points | None = None
         self._colour = face_colour.ColourMatch()
         self._guard = face_matte.OcclusionGuard()
+        self._lids = Eyelids()
         self._coverage = face_matte.mask_coverage() if worn.opaque else face_matte.rim_coverage()
         self._core = face_matte.core_weight()
         self._weight = _shape_weight(worn.opaque)
@@ -91,7 +93,8 @@ class FaceDresser:
         )
         lasting = _same_for_both_lips(self._deviation)
         moved = landmarks - (SHAPE_STRENGTH * self._weight * lasting) @ rotation.T * scale
-        return _uncrossed_lips(np.asarray(moved, np.float32), rotation[:, 1])
+        closed = self._lids.follow(np.asarray(moved, np.float32), landmarks, elapsed_s)
+        return _uncrossed_lips(closed, rotation[:, 1])
 
     def _sample(self, frame: Frame, grid: mesh_warp.Grid) -> tuple[Frame, Frame]:
         region = grid.region

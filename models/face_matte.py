@@ -98,6 +98,8 @@ class OcclusionGuard:
     LEARN_S = 2.0
     CHANGE_FROM, CHANGE_TO = 15.0, 26.0
     LEARN_BELOW = 0.25
+    NOTICE_FROM = 0.03
+    """Share of the face below which it is a shadow or a strand of hair."""
     RELIEF_FROM = 9.0
     LIKENESS_LOST = 0.5
 
@@ -117,11 +119,11 @@ class OcclusionGuard:
         distance = np.linalg.norm(change * LAB_WEIGHT, axis=1) * self._judged
         colour = (self._spread @ distance - self.CHANGE_FROM) / (self.CHANGE_TO - self.CHANGE_FROM)
         score = np.clip(np.maximum(colour, self._lost_relief(seen[:, 0])), 0, 1)
-        share = float(score[self._judged].mean())
+        share = float(score[self._even].mean())
+        shown = score * np.clip((share - self.NOTICE_FROM) / self.NOTICE_FROM, 0, 1)
         rate = min(elapsed_s / self.LEARN_S, 1.0) * (1.0 if share < self.LEARN_BELOW else 0.25)
         self._memory += np.float32(rate) * (seen - self._memory) * (1 - 0.8 * score)[:, None]
-        apron = score[face_mesh.OVAL]
-        return Occlusion(vertices=np.concatenate([score, apron]).astype(np.float32), share=share)
+        return Occlusion(vertices=np.concatenate([shown, shown[face_mesh.OVAL]]).astype(np.float32), share=share)
 
     def _lost_relief(self, light: Plane) -> Plane:
         """Where the pattern of light and dark that nose, brows and lips make has gone: -inf..1."""
@@ -137,7 +139,7 @@ class OcclusionGuard:
 
 def _judged_vertices() -> NDArray[np.bool_]:
     """Not lids and inner lips, which change by themselves, nor the rim, where hair and background come and go."""
-    judged = face_mesh.RINGS >= 2
+    judged = face_mesh.RINGS >= 3
     for group in (face_mesh.LEFT_EYE, face_mesh.RIGHT_EYE, face_mesh.INNER_LIPS):
         judged[group] = False
     return np.asarray(judged, np.bool_)

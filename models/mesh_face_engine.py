@@ -42,6 +42,8 @@ class MeshFaceEngine:
         store = Store(Path(store_root), offline=True)
         self._detector = FaceDetector(LiteRTNetwork(store.path(FACE_DETECTOR)))
         self._landmarker = FaceLandmarker(LiteRTNetwork(store.path(FACE_LANDMARKS)))
+        for mask in mask_art.MASKS:  # painted before there are calls: choosing one must not hold up the others' frames
+            mask_art.worn(mask.name)
 
     def prepare(self, source: IdentitySource) -> WornFace:
         """Make an identity of a mask (KeyError for an unknown one) or a portrait (see `PortraitError`)."""

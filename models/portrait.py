@@ -190,8 +190,15 @@ def _diffuse(picture: Plane, evidence: Plane) -> Plane:
     counted = picture[evidence > 0]
     rest = np.median(counted, 0) if len(counted) else np.array([140, 160, 190], np.float32)
     filled += rest * (1 - taken)[..., None]
-    grain = np.random.default_rng(0).normal(0, 3, evidence.shape).astype(np.float32)
-    return np.asarray(filled + cv2.GaussianBlur(grain, (0, 0), 0.8)[..., None], np.float32)
+    return np.asarray(filled + _grain_like(picture, evidence), np.float32)
+
+
+def _grain_like(picture: Plane, evidence: Plane) -> Plane:
+    """Seeded grain as strong as the fine structure of the skin that is seen, so that filled skin does not look waxen."""
+    fine = picture.mean(2) - cv2.GaussianBlur(picture.mean(2), (0, 0), 2.5)
+    strength = float(np.clip(fine[evidence > 0].std() if (evidence > 0).any() else 0.0, 1.0, 6.0))
+    grain = cv2.GaussianBlur(np.random.default_rng(0).normal(0, 1, evidence.shape), (0, 0), 1.1)
+    return np.asarray((grain * (strength / grain.std()))[..., None], np.float32)
 
 
 def _tame_highlights(texture: Frame, skin: Plane) -> Frame:
