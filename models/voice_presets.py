@@ -32,10 +32,11 @@ class Preset:
     """How much of the speaker's own long-term spectrum is taken out; see `voice_match.colour_shift`."""
 
     def towards(self, *, up: bool) -> tuple[float, float]:
-        """Semitones and formant ratio of the preset for a speaker to be raised, or lowered."""
-        if up or not self.adaptive:
-            return self.semitones, self.formant_ratio
-        return -self.semitones, 1 / self.formant_ratio
+        """Semitones and formant ratio of the preset for a speaker to be raised, or lowered.
+
+        Formants move one way for all: a lowered voice with a longer throat stayed recognisable to the speaker judge.
+        """
+        return self.semitones if up or not self.adaptive else -self.semitones, self.formant_ratio
 
 
 PRESETS: tuple[Preset, ...] = (

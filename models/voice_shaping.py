@@ -19,7 +19,8 @@ from models.world_analysis import BINS, Frames
 
 _SEMITONE = log(2.0) / 12
 _LEVELLING = 0.01  # of the way, each frame
-_MOST_GAIN = 20.0  # of power
+_LOUDEST_STEP = 20.0  # times the running power
+_LEAST_POWER = 1e-6
 _GLIDE = 0.2  # of the way, each 5 ms frame
 _LOW_VOICE_HZ = 165.0
 _HYSTERESIS = 1.12
@@ -52,7 +53,7 @@ class VoiceShaper:
         self._up: bool | None = None
         self._reference: VoiceStatistics | None = None
         self._shape: _Shape | None = None
-        self._powers = np.full(2, 1e-12)
+        self._powers = np.zeros(2)
         self._wear(settings)
 
     def set_voice(self, settings: VoiceSettings) -> None:
@@ -77,11 +78,14 @@ class VoiceShaper:
         return self._level(frames, _shaped(frames, scalars, envelope))
 
     def _level(self, before: Frames, after: Frames) -> Frames:
-        """Keep the loudness over some half a second; frame by frame would undo the contrast between sounds."""
-        gain = np.empty(len(after.gain))
-        for i, powers in enumerate(zip(_audible(before), _audible(after), strict=True)):
-            self._powers += _LEVELLING * (np.array(powers) - self._powers)
-            gain[i] = np.clip(self._powers[0] / self._powers[1], 1 / _MOST_GAIN, _MOST_GAIN)
+        """Keep the loudness over half a second; frame by frame would undo the contrast between sounds."""
+        powers = np.stack([_audible(before), _audible(after)], axis=1)
+        gain = np.empty(len(powers))
+        for i, pair in enumerate(powers):
+            # One bang must not set the loudness of what follows it.
+            bounded = pair * min(1.0, _LOUDEST_STEP * (self._powers[0] + _LEAST_POWER) / (pair[0] + _LEAST_POWER))
+            self._powers += _LEVELLING * (bounded - self._powers)
+            gain[i] = (self._powers[0] + _LEAST_POWER) / (self._powers[1] + _LEAST_POWER)
         return replace(after, power=after.power * gain[:, None])
 
     def _glide(self, target: _Shape, count: int) -> tuple[Array, Array]:

@@ -38,7 +38,7 @@ def test_a_clip_is_measured_alike_at_every_rate(rate_hz: int) -> None:
         (np.zeros((16_000 * 5, 2), dtype=np.float32), "one channel"),
     ],
 )
-def test_a_clip_without_usable_speech_is_refused(clip: np.ndarray, sentence: str) -> None:  # type: ignore[type-arg]
+def test_a_clip_without_usable_speech_is_refused(clip: np.ndarray, sentence: str) -> None:
     """With a sentence that says what is wanted."""
     with pytest.raises(ValueError, match=sentence):
         measure(clip, 16_000)
