@@ -15,8 +15,6 @@ LOWER = np.array([[7, 163, 144, 145, 153, 154, 155], [249, 390, 373, 374, 380, 3
 MIDDLE = slice(2, 5)
 SHUT_RATIO, OPEN_RATIO = 0.72, 0.9
 """The gap over the wearer's usual gap: shut below the first, wide open above the second (measured on GRID clips)."""
-LEAST_USUAL_GAP = 0.085
-"""Over the distance of the outer eye corners: who starts with eyes shut is not taken for narrow-eyed."""
 FORGET_S = 30.0
 CLOSED_SHARE = 0.92
 
@@ -25,13 +23,13 @@ class Eyelids:
     """How far each eye of a wearer usually opens, and hence when it is shut."""
 
     def __init__(self) -> None:
-        self._usual = np.full(2, LEAST_USUAL_GAP, np.float32)
+        self._usual = np.full(2, 1e-3, np.float32)
 
     def follow(self, points: face_mesh.Points, landmarks: face_mesh.Points, elapsed_s: float) -> face_mesh.Points:
         """Lower the upper lids of the worn face at `points` as the wearer's at `landmarks` are; changes `points`."""
         gap = _gaps(landmarks)
         faded = self._usual * np.float32(1 - min(elapsed_s / FORGET_S, 1.0))
-        self._usual = np.maximum(np.maximum(gap, faded), np.float32(LEAST_USUAL_GAP))
+        self._usual = np.maximum(np.maximum(gap, faded), np.float32(1e-3))
         openness = np.clip((gap / self._usual - SHUT_RATIO) / (OPEN_RATIO - SHUT_RATIO), 0, 1)
         lowered = (CLOSED_SHARE * (1 - openness))[:, None, None].astype(np.float32)
         points[UPPER] += (points[LOWER] - points[UPPER]) * lowered

@@ -194,7 +194,7 @@ def _diffuse(picture: Plane, evidence: Plane) -> Plane:
 
 
 def _grain_like(picture: Plane, evidence: Plane) -> Plane:
-    """Seeded grain as strong as the fine structure of the skin that is seen, so that filled skin does not look waxen."""
+    """Seeded grain as strong as the fine structure of the skin that is seen: filled skin must not look waxen."""
     fine = picture.mean(2) - cv2.GaussianBlur(picture.mean(2), (0, 0), 2.5)
     strength = float(np.clip(fine[evidence > 0].std() if (evidence > 0).any() else 0.0, 1.0, 6.0))
     grain = cv2.GaussianBlur(np.random.default_rng(0).normal(0, 1, evidence.shape), (0, 0), 1.1)
