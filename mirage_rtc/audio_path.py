@@ -6,6 +6,7 @@ dropping the late samples. So the delay stays what it was.
 """
 
 import asyncio
+import logging
 from collections import deque
 from dataclasses import dataclass
 
@@ -20,6 +21,8 @@ from mirage_rtc.metrics import Metrics
 from mirage_rtc.seats import VoiceSeat
 from mirage_rtc.voice_pipeline import ConvertedHop
 from models.engines import Samples
+
+logger = logging.getLogger(__name__)
 
 BACKLOG_MS = 200
 """More input than this waiting: the oldest hops leave as silence at once, unconverted."""
@@ -98,7 +101,13 @@ class AudioPath:
             while not self._hops:
                 self._arrived.clear()
                 await self._arrived.wait()
-            self._leave(await self._process(self._hops.popleft()))
+            hop = self._hops.popleft()
+            try:
+                sound = await self._process(hop)
+            except Exception:  # a fault of ours silences one hop; an ended task would silence the call
+                logger.exception("a hop was not processed")
+                sound = self.gate.silence(len(hop.samples), capture_s=hop.capture_s)
+            self._leave(sound)
 
     async def next(self) -> SafeSound:
         """The next frame that may be sent: exactly `frame_samples`, paced on the WebRTC path."""

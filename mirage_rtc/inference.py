@@ -83,11 +83,13 @@ class Lane:
         """
         timeout_s = max(self._reply_timeout_s, SETTLE_TIMEOUT_S) if settling else self._reply_timeout_s
         async with self._turn:
-            if self.state != "ready" or self._connection is None:
+            connection = self._connection
+            if self.state != "ready" or connection is None:
                 raise LaneDown
-            answer = await self._in_thread(self._exchange, self._connection, job, timeout_s)
+            answer = await self._in_thread(self._exchange, connection, job, timeout_s)
             if answer is None:
-                self._lose_worker()
+                if self._connection is connection:  # else it was lost, and is being replaced, already
+                    self._lose_worker()
                 raise LaneDown
         return self._open(answer)
 

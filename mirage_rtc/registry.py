@@ -9,6 +9,7 @@ import logging
 import secrets
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -35,6 +36,8 @@ SWEEP_S = 1.0
 LAG_TICK_S = 0.05
 FACE_NICE = 2
 """The face lane yields to the voice lane and to the event loop: audio is the master."""
+STUDY_NICE = 10
+"""What is not on the media path yields to everything."""
 
 
 class EngineReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +69,8 @@ class Registry:
         self._clock = clock
         self._sessions: dict[str, Session] = {}
         self._draining = False
+        self._face, self._voice = face, voice
+        self._studying = asyncio.Lock()  # one such process at a time, whoever asks
         self._face_lanes = [self._lane(f"face-{n}", face) for n in range(config.face_lanes)]
         self._voice_lanes = [self._lane(f"voice-{n}", voice) for n in range(config.voice_lanes)]
         self._next_lane = itertools.count()
@@ -131,11 +136,11 @@ class Registry:
 
     async def inspect_portrait(self, portrait: Frame) -> None:
         """Raises BadInput when no identity can be made of a portrait, Unavailable when nobody can tell now."""
-        await self._ask(self._face_lanes[0], InspectPortrait(portrait=portrait))
+        await self._ask("inspect", self._face, InspectPortrait(portrait=portrait))
 
     async def measure_voice(self, clip: Samples, sample_rate_hz: int) -> VoiceProfile:
         """Measure a reference clip. Raises BadInput "clip_unusable"."""
-        measured: Any = await self._ask(self._voice_lanes[0], MeasureVoice(clip=clip, sample_rate_hz=sample_rate_hz))
+        measured: Any = await self._ask("measure", self._voice, MeasureVoice(clip=clip, sample_rate_hz=sample_rate_hz))
         if isinstance(measured, UnusableClip):
             raise BadInput("clip_unusable", measured.sentence)
         profile: VoiceProfile = measured
@@ -188,15 +193,21 @@ class Registry:
             hop_ms=self._config.hop_ms,
         )
 
-    async def _ask(self, lane: Lane, job: Any) -> Any:
-        try:
-            return await lane.run(job, settling=True)
-        except LaneDown:
-            raise Unavailable(
-                "engine_restarting", "The engine is starting again: try again in a few seconds."
-            ) from None
-        except EngineFailed:
-            raise BadInput("engine_refused", "The engine could not use this: try another picture or clip.") from None
+    async def _ask(self, name: str, spec: LaneSpec, job: Any) -> Any:
+        """Have a job done in a lane of its own, for it only: it takes longer than a frame, and calls must not wait."""
+        async with self._studying:
+            lane = Lane(name, replace(spec, warm_up=(), nice=STUDY_NICE))
+            try:
+                await lane.start()
+                return await lane.run(job, settling=True)
+            except LaneDown:
+                raise Unavailable(
+                    "engine_busy", "The server is too busy for this now: try again in a minute."
+                ) from None
+            except EngineFailed:
+                raise BadInput("engine_refused", "The engine cannot use this: try another picture or clip.") from None
+            finally:
+                await lane.close()
 
     async def _end(self, session: Session, code: str, sentence: str) -> None:
         self._sessions.pop(session.id, None)

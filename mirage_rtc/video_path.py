@@ -71,7 +71,12 @@ class VideoPath:
         """Move pictures until cancelled."""
         while True:
             incoming = await self._incoming.get()
-            self._outgoing.put(await self._process(incoming))
+            try:
+                safe = await self._process(incoming)
+            except Exception:  # a fault of ours covers one picture; an ended task would cover the call
+                logger.exception("a picture was not processed")
+                safe = self.gate.fallback(self.size_px)
+            self._outgoing.put(safe)
 
     async def next(self) -> SafePicture:
         """The next picture that may be sent; the gate's fallback when none comes."""
