@@ -141,17 +141,18 @@ def test_the_same_input_gives_the_same_output(voices: dict[str, Samples]) -> Non
     np.testing.assert_array_equal(convert(wave, VoiceSettings()), convert(wave, VoiceSettings()))
 
 
-def test_a_change_of_voice_makes_no_click(voices: dict[str, Samples]) -> None:
-    """Changing the preset every fifth hop leaves those seams as smooth as the others."""
-    presets = ("lower", "higher", "robot", "disguise", "whisper")
-    wave = voices["man_a"]
+def test_a_change_of_voice_makes_no_click() -> None:
+    """A held tone of 120 Hz, another voice every fifth hop: no seam is rougher than the tone itself."""
+    presets = ("lower", "higher", "robot", "disguise")
+    t = np.arange(6 * RATE_HZ) / RATE_HZ
+    tone = sum(np.sin(2 * np.pi * 120 * k * t + k * k) / k for k in range(1, 30)) * 0.1
     late = round(open_stream(VoiceSettings()).delay_ms * RATE_HZ / 1000)
     out = convert(
-        wave,
+        np.asarray(tone, dtype=np.float32),
         VoiceSettings(),
-        each=lambda i, s: None if i % 5 else s.set_voice(VoiceSettings(preset=presets[i // 5 % 5])),
+        each=lambda i, s: None if i % 5 else s.set_voice(VoiceSettings(preset=presets[i // 5 % 4])),
     )
-    assert seam_ratio(out, 1920 * 5, -late % (1920 * 5)) < 1.6
+    assert seam_ratio(out, 1920 * 5, -late % (1920 * 5)) < 1.25
 
 
 def test_a_refused_voice_leaves_the_old_one_on() -> None:
