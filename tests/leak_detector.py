@@ -30,6 +30,8 @@ _HALF = WINDOW // HOP
 VOICE_LEAK = 8.0
 """Through Opus at 96 kbps: converted speech (five presets) <= 7.6; 894 of 896 single raw packets above."""
 VOICE_FLOOR = 3e-6
+GAIN_MAX = 4.0
+"""A leak is at most 12 dB louder or softer than what was sent; ringing at the edge of a silence is not one."""
 LAG_S = (-0.1, 2.0)
 _BATCH = 32
 
@@ -178,5 +180,7 @@ def _evidence(heard: Float, sent: Float, first: int, last: int, lags: int) -> Fl
     for row in range(len(starts)):
         span = slice(row * HOP, row * HOP + lags + 1)
         r = matched[row, :, span] / (loudness[row, :, None] * loud[:, span])
-        each[row] = -np.log(1 - np.clip(r, 0, 0.995) ** 2).sum(axis=0)
+        gain = np.sqrt((loudness[row] ** 2).sum() / (loud[:, span] ** 2).sum(axis=0))
+        plausible = (gain > 1 / GAIN_MAX) & (gain < GAIN_MAX)
+        each[row] = -np.log(1 - np.clip(r, 0, 0.995) ** 2).sum(axis=0) * plausible
     return np.asarray((each[:-_HALF] + each[_HALF:]).max(axis=1), np.float32)

@@ -1,0 +1,50 @@
+"""A person's call: the real server process, the real page, a real Chromium with a talking face and a voice."""
+
+from pathlib import Path
+
+from tests import media
+from tests.browser import chromium, running_server
+from tests.leak_detector import FaceWatch
+
+SECONDS = 12
+LEAST_FPS = 8
+"""Two cores carry the browser, the server and whatever else runs; the bench measures the real rate."""
+
+
+async def test_a_call_from_link_to_reload(tmp_path: Path) -> None:
+    """The link opens a call: pictures and sound come back, never the raw face; a reload resumes; no page error."""
+    clip, voice = media.talking_head("man_a"), media.speech("man")
+    async with running_server(tmp_path / "data") as server, chromium(tmp_path / "tab", clip, voice) as call:
+        await call.go_live(server.link)
+        await call.until_path("webrtc")
+        await call.page.click("#monitor")  # the browser measures no level of what it does not play
+        frames = await call.watch(30)
+        before = await call.until_decoded(SECONDS * LEAST_FPS)
+        session = (await call.state())["state"]["sessionId"]
+        await call.page.reload()
+        await call.page.wait_for_function("mirageDebug.state.sessionId", timeout=60_000)
+        resumed = (await call.state())["state"]["sessionId"]
+        if (await call.state())["state"]["phase"] == "ready":
+            await call.page.click("#go-live:not([disabled])")
+        await call.until_path("webrtc")
+        after = await call.until_decoded(20)
+        frames += await call.watch(10)
+
+    assert FaceWatch(clip).leaks(frames) == []
+    assert resumed == session
+    assert before["inbound-rtp-audio"]["totalAudioEnergy"] > 0
+    assert after["inbound-rtp-video"]["framesDecoded"] >= 20
+    assert call.errors == []
+
+
+async def test_a_call_without_webrtc_goes_over_the_socket(tmp_path: Path) -> None:
+    """Where no UDP passes, the page falls back to chunks by itself, and the face is swapped there too."""
+    clip, voice = media.talking_head("man_a"), media.speech("man")
+    async with running_server(tmp_path / "data") as server, chromium(tmp_path / "tab", clip, voice, udp=False) as call:
+        await call.go_live(server.link)
+        await call.until_path("chunks", within_ms=120_000)
+        frames = await call.watch(25, "#chunk-canvas")
+
+    assert FaceWatch(clip).leaks(frames) == []
+    assert len({frame.tobytes() for frame in frames}) > 5
+    assert call.errors == []
