@@ -14,7 +14,7 @@ Plane = NDArray[np.float32]
 
 SMOOTHING = 0.15
 MIN_SKIN_CELLS = 40
-GAIN_RANGE = (0.75, 1.3)
+GAIN_RANGE = (0.45, 1.3)
 LIGHT_SHARE = np.array([0.8, 0.9, 0.9], np.float32)
 """How much of the wearer's low-frequency light (L) and tint (a, b) replaces the texture's own."""
 LIGHT_SIGMA = 0.15
