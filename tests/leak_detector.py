@@ -30,6 +30,8 @@ _HALF = WINDOW // HOP
 VOICE_LEAK = 8.0
 """Through Opus at 96 kbps: converted speech (five presets) <= 7.6; 894 of 896 single raw packets above."""
 VOICE_FLOOR = 3e-6
+HALF_MAX = 7.0
+"""No half convinces alone: two onsets of a vowel are alike for 9 ms, not for 18."""
 GAIN_MAX = 4.0
 """A leak is at most 12 dB louder or softer than what was sent; ringing at the edge of a silence is not one."""
 LAG_S = (-0.1, 2.0)
@@ -182,5 +184,6 @@ def _evidence(heard: Float, sent: Float, first: int, last: int, lags: int) -> Fl
         r = matched[row, :, span] / (loudness[row, :, None] * loud[:, span])
         gain = np.sqrt((loudness[row] ** 2).sum() / (loud[:, span] ** 2).sum(axis=0))
         plausible = (gain > 1 / GAIN_MAX) & (gain < GAIN_MAX)
-        each[row] = -np.log(1 - np.clip(r, 0, 0.995) ** 2).sum(axis=0) * plausible
+        evidence = -np.log(1 - np.clip(r, 0, 0.995) ** 2).sum(axis=0)
+        each[row] = np.minimum(evidence, HALF_MAX) * plausible
     return np.asarray((each[:-_HALF] + each[_HALF:]).max(axis=1), np.float32)
