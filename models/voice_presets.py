@@ -44,8 +44,8 @@ PRESETS: tuple[Preset, ...] = (
         name="disguise",
         title="Disguise",
         description="Hides who you are and stays easy to follow: deep voices rise, high voices fall.",
-        semitones=2.2,
-        formant_ratio=1.09,
+        semitones=2.0,
+        formant_ratio=1.07,
         adaptive=True,
         colour=2.0,
     ),
@@ -55,6 +55,7 @@ PRESETS: tuple[Preset, ...] = (
         description="Four semitones down, with a larger throat.",
         semitones=-4.0,
         formant_ratio=0.89,
+        colour=2.0,
     ),
     Preset(
         name="higher",
@@ -62,6 +63,7 @@ PRESETS: tuple[Preset, ...] = (
         description="Four semitones up, with a smaller throat.",
         semitones=4.0,
         formant_ratio=1.12,
+        colour=2.0,
     ),
     Preset(
         name="whisper",
@@ -81,6 +83,7 @@ PRESETS: tuple[Preset, ...] = (
         name="custom",
         title="Custom",
         description="Your own pitch and throat size, at least two semitones or 5 % away from yourself.",
+        colour=2.0,
     ),
 )
 
