@@ -82,7 +82,7 @@ def test_breath_adds_noise_and_nothing_else() -> None:
 
 
 def test_loudness_stays() -> None:
-    """Some seconds on, whatever the spectrum became, the power of the shaped frames is that of the frames that came in."""
+    """Some seconds on, whatever the spectrum became, the frames are as powerful as those that came in."""
     shaper = VoiceShaper(VoiceSettings(preset="lower"))
     for _ in range(150):
         after = shaper.apply(frames(8, f0_hz=120.0))
