@@ -111,13 +111,12 @@ class VoiceWatch:
         return np.concatenate([_evidence(heard, sent, at, min(count, at + _BATCH), high - low) for at in batches])
 
     def leaks(self, received: Samples, sample_rate_hz: int, lag_s: tuple[float, float] = LAG_S) -> list[VoiceLeak]:
-        """Where raw voice is heard; neighbouring windows are one leak."""
+        """Where raw voice is heard most clearly; neighbouring windows are one leak."""
         evidence = self.evidence(received, sample_rate_hz, lag_s)
         heard = np.flatnonzero(evidence >= VOICE_LEAK)
         groups = np.split(heard, np.flatnonzero(np.diff(heard) > 4) + 1) if len(heard) else []
-        return [
-            VoiceLeak(at_s=float(group[0] * HOP / RATE_HZ), evidence=float(evidence[group].max())) for group in groups
-        ]
+        peaks = [int(group[np.argmax(evidence[group])]) for group in groups]
+        return [VoiceLeak(at_s=peak * HOP / RATE_HZ, evidence=float(evidence[peak])) for peak in peaks]
 
 
 def _grey(frame: Frame) -> Float:

@@ -20,6 +20,8 @@ from scipy import signal
 
 from models.engines import Frame, Samples
 from tests import puppet
+from tests.speech import Speaker
+from tests.speech import speech as synthetic_speech
 
 ASSETS = Path(__file__).resolve().parents[2] / "shared" / "assets"
 FPS = 25
@@ -230,6 +232,7 @@ def _read_wav(path: Path) -> tuple[Samples, int]:
         return (pcm / 32768).astype(np.float32), file.getframerate()
 
 
+@functools.lru_cache(maxsize=2)
 def _synthetic_speech(voice: Literal["man", "woman"]) -> tuple[Samples, int]:
-    """Eight seconds of syllables: a glottal pulse train through moving formants, with pauses; 16 kHz."""
-    return puppet.babble(f0_hz=115.0 if voice == "man" else 205.0, seconds=8.0), puppet.BABBLE_RATE_HZ
+    speaker = Speaker() if voice == "man" else Speaker(f0_hz=205.0, tract=1.15)
+    return synthetic_speech(10.0, 16000, speaker), 16000

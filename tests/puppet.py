@@ -1,4 +1,4 @@
-"""An animated photograph and a babbling voice: what `tests.media` shows and says without the recorded assets.
+"""An animated photograph: what `tests.media` shows without the recorded assets.
 
 The photograph is scikit-image's `astronaut` (NASA, public domain). It rolls, sways, breathes in and out of the camera
 and opens its mouth; a "person" is a mirror and a tint of it, enough for tests that only need two different pictures.
@@ -6,17 +6,14 @@ and opens its mouth; a "person" is a mirror and a tint of it, enough for tests t
 
 import functools
 import math
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import signal
 from skimage import data
 
-from models.engines import Frame, Samples
+from models.engines import Frame
 
-BABBLE_RATE_HZ = 16000
 _FACE = (176.0, 58.0, 272.0, 182.0)
 _MOUTH = (224.0, 141.0)
 _ZOOM = 1.7
@@ -26,7 +23,6 @@ _TINTS: dict[str, tuple[bool, tuple[float, float, float]]] = {
     "woman_a": (False, (0.85, 1.0, 1.1)),
     "woman_b": (True, (0.8, 0.85, 1.0)),
 }
-_VOWELS_HZ = ((730, 1090, 2440), (270, 2290, 3010), (570, 840, 2410), (530, 1840, 2480), (300, 870, 2240))
 
 
 def pose(person: str, *, time_s: float, size_px: int) -> tuple[Frame, tuple[float, float, float, float]]:
@@ -40,19 +36,6 @@ def pose(person: str, *, time_s: float, size_px: int) -> tuple[Frame, tuple[floa
     if not mirrored:
         return np.ascontiguousarray(frame), box
     return np.ascontiguousarray(frame[:, ::-1]), (size_px - box[2], box[1], size_px - box[0], box[3])
-
-
-def babble(*, f0_hz: float, seconds: float) -> Samples:
-    """Syllables at `BABBLE_RATE_HZ`: glottal pulses (Rosenberg-like) through three moving formants, with pauses."""
-    count = round(seconds * BABBLE_RATE_HZ)
-    time = np.arange(count) / BABBLE_RATE_HZ
-    f0 = f0_hz * (1 + 0.12 * np.sin(2 * np.pi * 0.7 * time) + 0.05 * np.sin(2 * np.pi * 2.3 * time))
-    phase = np.cumsum(f0) / BABBLE_RATE_HZ
-    pulse = np.where(phase % 1 < 0.6, np.sin(np.pi * (phase % 1) / 0.6) ** 2, 0.0)
-    noise = np.random.default_rng(round(f0_hz)).normal(0, 0.02, count)
-    source = np.diff(pulse, prepend=0.0) + noise * 0.3
-    sounded = sum((_syllables(source, index, time) for index in range(len(_VOWELS_HZ))), np.zeros(count))
-    return np.asarray(0.5 * sounded / np.abs(sounded).max(), np.float32)
 
 
 @functools.lru_cache(maxsize=1)
@@ -92,14 +75,3 @@ def _warped_box(matrix: NDArray[np.float64]) -> tuple[float, float, float, float
     left, top = middle - half
     right, bottom = middle + half
     return float(left), float(top), float(right), float(bottom)
-
-
-def _syllables(source: NDArray[Any], vowel: int, time: NDArray[Any]) -> NDArray[Any]:
-    """One vowel's share: the source through its formants, gated to every fifth syllable of 0.23 s."""
-    sounded = source
-    for formant_hz, bandwidth_hz in zip(_VOWELS_HZ[vowel], (80, 100, 140), strict=True):
-        radius = math.exp(-math.pi * bandwidth_hz / BABBLE_RATE_HZ)
-        angle = 2 * math.pi * formant_hz / BABBLE_RATE_HZ
-        sounded = signal.lfilter([1 - radius], [1, -2 * radius * math.cos(angle), radius**2], sounded)
-    slot, within = np.divmod(time, 0.23)
-    return np.asarray(sounded * (slot % 5 == vowel) * np.clip(np.sin(np.pi * within / 0.2), 0, 1) * (within < 0.2))
