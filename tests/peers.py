@@ -17,10 +17,10 @@ import aiohttp
 import aioice.ice
 import numpy as np
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.codecs.h264 import H264Encoder
 from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame, VideoFrame
 
-from mirage_rtc.aiortc_private import packetize_h264
 from mirage_rtc.h264_encoder import RealtimeH264Encoder
 from models.engines import Frame, Samples
 from tests.media import Clip
@@ -135,7 +135,7 @@ class Peer:
         for track in (self.camera, self.microphone):
             sender: Any = self._connection.addTrack(track)
             if track.kind == "video":  # aiortc's own H.264 settings cost this test machine half a core
-                sender._RTCRtpSender__encoder = RealtimeH264Encoder(1500, 2500, packetize_h264)
+                sender._RTCRtpSender__encoder = RealtimeH264Encoder(1500, 2500, _packetize)
         await self._connection.setLocalDescription(await self._connection.createOffer())
         answer = await answerer(self._connection.localDescription.sdp)
         await self._connection.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
@@ -178,6 +178,10 @@ class Peer:
             elif isinstance(frame, AudioFrame) and frame.pts is not None:
                 pcm = frame.to_ndarray().reshape(-1, len(frame.layout.channels)).mean(axis=1)
                 self._heard.append((at_s, frame.pts, (pcm / 32768).astype(np.float32)))
+
+
+def _packetize(stream: bytes) -> list[bytes]:
+    return H264Encoder._packetize(H264Encoder._split_bitstream(stream))
 
 
 class SignalledCall:
