@@ -58,16 +58,6 @@ FACE_LANDMARKS = ModelSpec(
     source="Google MediaPipe, Face Mesh, in the wheel mediapipe 0.10.21",
     package=_google("modules/face_landmark/face_landmark.tflite"),
 )
-FACE_MESH_CONNECTIONS = ModelSpec(
-    name="face_mesh_connections.py",
-    role="topology of the 468 landmarks: 852 triangles and the contours; read as text, never imported",
-    bytes=36170,
-    sha256="cc7171e44d0612db38720cb2fd2516c395992cdd7457efe341543be6f3c22d87",
-    licence="Apache-2.0",
-    commercial=True,
-    source="Google MediaPipe, Face Mesh connections, in the wheel mediapipe 0.10.21",
-    package=_google("python/solutions/face_mesh_connections.py"),
-)
 
-CATALOG: tuple[ModelSpec, ...] = (FACE_DETECTOR, FACE_LANDMARKS, FACE_MESH_CONNECTIONS)
+CATALOG: tuple[ModelSpec, ...] = (FACE_DETECTOR, FACE_LANDMARKS)
 """Every file the embedded engines need."""

@@ -19,7 +19,7 @@ Plane = NDArray[np.float32]
 LAB_WEIGHT = np.array([0.5, 1.3, 1.3], np.float32)
 EXPOSURE_DRIFT = np.array([16, 5, 5], np.float32)
 """Lab that the whole face may change by through the camera's exposure and white balance, not through a hand."""
-FOREHEAD_ABOVE_CM = -5.0
+FOREHEAD_ABOVE_CM = -5.5
 """Canonical height (y down) above which the oval runs along the forehead."""
 MOUTH_SHUT, MOUTH_OPEN = 0.02, 0.06
 """Gap between the lips over the distance of the outer eye corners: below the first the mouth is wholly the mask's."""

@@ -1,8 +1,9 @@
 """The 468-point face mesh: its topology, its canonical shape and the similarity between two faces.
 
-Geometry only; the embedded face engine warps over it, portraits and masks are laid out on it. Vertices and triangles
-are MediaPipe's canonical face model (Apache-2.0, `canonical_face.obj`); an apron of 36 vertices around the oval is
-ours: it lets a mask have a rim and lets the picture around a reshaped jaw follow smoothly.
+Geometry only; the embedded face engine warps over it, portraits and masks are laid out on it. The vertices are numbered
+as Google's landmark network gives them; their mean shape and the triangles between them are our own measurement
+(`canonical_face.csv`, made by `tests/bench/measure_canonical.py`). An apron of 36 vertices around the oval lets a mask
+have a rim and lets the picture around a reshaped jaw follow smoothly.
 """
 
 from pathlib import Path
@@ -35,9 +36,9 @@ RIGID = np.array(
 
 
 def _load() -> tuple[Points, NDArray[np.int32]]:
-    rows = [line.split() for line in Path(__file__).with_name("canonical_face.obj").read_text("ascii").splitlines()]
-    vertices = np.array([row[1:] for row in rows if row[0] == "v"], np.float32) * np.array([1, -1, -1], np.float32)
-    return vertices, np.array([row[1:] for row in rows if row[0] == "f"], np.int32) - 1
+    lines = Path(__file__).with_name("canonical_face.csv").read_text("ascii").splitlines()
+    rows = [line.split(",") for line in lines if not line.startswith("#")]
+    return np.array(rows[:FACE_POINTS], np.float32), np.array(rows[FACE_POINTS:], np.int32)
 
 
 def _apron_triangles() -> NDArray[np.int32]:

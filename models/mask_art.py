@@ -34,19 +34,24 @@ class MaskSpec:
 
 def thumbnail(name: str, size_px: int) -> Frame:
     """The mask seen from the front, (size_px, size_px, 3); raises KeyError for an unknown name."""
+    drawn_px = 2 * size_px  # shrunk at the end: the sides are seen so much aslant that fine lines would break up
     art = _draw(name)
     points = face_mesh.with_apron(face_mesh.CANONICAL, canvas.APRON_REACH)
     span = np.ptp(points[:, 1]) * 1.12
     middle = (points.min(0) + points.max(0)) / 2
-    points = (points - middle) * np.float32(size_px / span) + np.float32(size_px / 2)
-    whole = mesh_warp.Region(x0=0, y0=0, x1=size_px, y1=size_px)
+    points = (points - middle) * np.float32(drawn_px / span) + np.float32(drawn_px / 2)
+    whole = mesh_warp.Region(x0=0, y0=0, x1=drawn_px, y1=drawn_px)
     coverage = np.concatenate([np.ones(face_mesh.FACE_POINTS), np.zeros(len(face_mesh.OVAL))])
     layers = np.column_stack([canvas.layout(), coverage]).astype(np.float32)
-    grid = mesh_warp.interpolate(points, layers[face_mesh.TRIANGLES], face_mesh.TRIANGLES, whole, size_px)
+    grid = mesh_warp.interpolate(points, layers[face_mesh.TRIANGLES], face_mesh.TRIANGLES, whole, drawn_px)
     assert grid is not None, "the canonical face shows all its triangles"
-    picture = mesh_warp.sample(art, grid.values[..., :2]).astype(np.float32)
-    shown = cv2.GaussianBlur(np.clip((grid.values[..., 2] - 0.4) / 0.2, 0, 1), (0, 0), 0.8)[..., None]
-    return np.asarray(np.clip(_backdrop(size_px) * (1 - shown) + picture * shown, 0, 255), np.uint8)
+    steady = np.asarray(
+        cv2.medianBlur(grid.values, 5), np.float32
+    )  # a triangle seen edge on reaches beyond its corners' values
+    picture = mesh_warp.sample(art, steady[..., :2]).astype(np.float32)
+    shown = cv2.GaussianBlur(np.clip((steady[..., 2] - 0.4) / 0.2, 0, 1), (0, 0), 1.6)[..., None]
+    whole_px = np.clip(_backdrop(drawn_px) * (1 - shown) + picture * shown, 0, 255).astype(np.uint8)
+    return np.asarray(cv2.resize(whole_px, (size_px, size_px), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 @functools.cache
@@ -199,7 +204,7 @@ def _facet_colour(middle: NDArray[np.float32], jitter: float) -> tuple[float, ..
 
 def _contour() -> Picture:
     x, y = canvas.axes()
-    height = canvas.relief().height + canvas.noise(8, 170, 2) * np.float32(0.12)
+    height = canvas.relief().height + np.float32(1) + canvas.noise(8, 170, 2) * np.float32(0.12)
     tint = np.clip((height + 3) / 11, 0, 1).astype(np.float32)
     picture = canvas.mix(canvas.plain("0c2f33"), canvas.bgr("2e8f7c"), tint)
     picture = canvas.mix(picture, canvas.bgr("e9d8a6"), np.clip((tint - 0.62) / 0.5, 0, 1).astype(np.float32))

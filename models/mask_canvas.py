@@ -16,7 +16,7 @@ from models import face_mesh, mesh_warp
 
 CANVAS_PX = 768
 CANVAS_CM = 27.0
-AXIS_CM, RADIUS_CM = 6.0, 9.5
+AXIS_CM, RADIUS_CM = 7.0, 9.5
 """The face is unrolled from a cylinder that stands this far behind the canonical origin."""
 APRON_REACH = face_mesh.apron_reach(1.16, 1.34)
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from models import face_mesh
 
@@ -25,6 +26,37 @@ def test_the_mesh_is_whole() -> None:
     """Every vertex belongs to a triangle, and eyes and mouth are closed by triangles too."""
     assert set(face_mesh.FACE_TRIANGLES.ravel().tolist()) == set(range(face_mesh.FACE_POINTS))
     assert len(face_mesh.FACE_TRIANGLES) == 898
+
+
+def edges(triangles: NDArray[np.int32]) -> set[frozenset[int]]:
+    """The edges of triangles, without a direction."""
+    sides = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    return {frozenset(side) for side in sides.tolist()}
+
+
+@pytest.mark.parametrize("outline", ["OVAL", "INNER_LIPS", "OUTER_LIPS", "LEFT_EYE", "RIGHT_EYE"])
+def test_no_triangle_crosses_an_outline(outline: str) -> None:
+    """Lips that part, lids that close and the rim tear a triangle that lies on both sides of their line."""
+    vertices = getattr(face_mesh, outline).tolist()
+    along = zip(vertices, vertices[1:] + vertices[:1], strict=True)
+    assert {frozenset(side) for side in along} <= edges(face_mesh.FACE_TRIANGLES)
+
+
+@pytest.mark.parametrize(("outline", "triangles"), [("INNER_LIPS", 18), ("LEFT_EYE", 14), ("RIGHT_EYE", 14)])
+def test_openings_are_closed_by_triangles_of_their_own(outline: str, triangles: int) -> None:
+    """n vertices around an opening take n - 2 triangles, none of which touches anything else."""
+    inside = np.isin(face_mesh.FACE_TRIANGLES, getattr(face_mesh, outline)).all(1)
+    assert inside.sum() == triangles
+
+
+def test_the_two_halves_mirror_each_other() -> None:
+    """A mask may not lean: every triangle has its mirror image, and so has every vertex, to the last digit."""
+    halves = [{frozenset(corners) for corners in side.tolist()} for side in (
+        face_mesh.FACE_TRIANGLES, face_mesh.MIRROR[face_mesh.FACE_TRIANGLES]
+    )]  # fmt: skip
+    assert halves[0] == halves[1]
+    flipped = face_mesh.CANONICAL[face_mesh.MIRROR] * np.array([-1, 1, 1], np.float32)
+    assert np.array_equal(flipped, face_mesh.CANONICAL)
 
 
 def test_mirroring_twice_is_the_identity_and_swaps_the_eyes() -> None:
