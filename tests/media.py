@@ -25,7 +25,7 @@ from tests.speech import speech as synthetic_speech
 
 ASSETS = Path(__file__).resolve().parents[2] / "shared" / "assets"
 FPS = 25
-BREATH = 0.15
+BREATH = 0.3
 """Breath in the synthetic voice, against its loudness: without it every period is like the last, which no voice is."""
 OCCLUDER_BGR = (60, 90, 140)
 
