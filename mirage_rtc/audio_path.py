@@ -1,8 +1,8 @@
 """The voice's way through one call: hops -> voice lane -> gate -> frames. As many samples come out as go in.
 
-The timeline is never stretched and never shortened: a hop that cannot be converted leaves as silence of the same
-length, a hole in the input is filled with silence, and silence that was sent because a hop was late is paid back by
-dropping the late samples. So the delay stays what it was.
+The timeline is never stretched: a hop that cannot be converted leaves as silence of the same length, a hole in the
+input is filled with silence, and silence that was sent because hops were late is paid back by dropping what piled up
+behind them. So the delay stays what it was.
 """
 
 import asyncio
@@ -31,6 +31,7 @@ CHUNK_BACKLOG_MS = 600
 REANCHOR_S = 0.5
 """A hole longer than this is a pause, not a loss: it is not filled, and nothing is paid back for it."""
 STARVED_S = 0.1
+SLACK_FRAMES, SLACK_S = 50, 0.002
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +79,9 @@ class AudioPath:
         self._owed = 0
         self._started = False
         self._next_due_s = 0.0
+        self._head_s = clock()
+        self._slack_s = float("inf")
+        self._paced = 0
 
     def push(self, samples: Samples, *, capture_s: float, position: int | None = None) -> None:
         """Add samples captured from `capture_s` on. Their index on the sender's timeline, `position`, shows holes."""
@@ -85,8 +89,7 @@ class AudioPath:
         if hole:
             samples = np.concatenate([np.zeros(hole, np.float32), samples])
             capture_s -= hole / self._rate_hz
-        if not len(self._pending):
-            self._pending_s = capture_s
+        self._pending_s = capture_s - len(self._pending) / self._rate_hz
         self._pending = np.concatenate([self._pending, samples])
         while len(self._pending) >= self._hop_samples:
             self._cut_hop()
@@ -116,7 +119,8 @@ class AudioPath:
             sound = self.gate.silence(len(sound.samples), capture_s=sound.capture_s)
         if self._fill:
             await self._pace(len(sound.samples))
-        self._sync.audio_sent(sound.capture_s + len(sound.samples) / self._rate_hz)
+        self._head_s = sound.capture_s + len(sound.samples) / self._rate_hz
+        self._sync.audio_sent(self._head_s)
         return sound
 
     def _hole(self, position: int | None, count: int) -> int:
@@ -170,11 +174,13 @@ class AudioPath:
         self._rest.append(sound)
         while sum(len(part.samples) for part in self._rest) >= self._frame_samples:
             frame = self._take_frame()
-            if self._owed > 0:
+            if self._owed > 0 and self._hops:
                 self._owed -= self._frame_samples
                 continue
             self._ready.append(frame)
             self._sent.set()
+        if not self._hops:
+            self._owed = 0  # nothing is behind: the silence stood for sound that never came
         while len(self._ready) * self._frame_samples > 2 * self._backlog_ms * self._rate_hz // 1000:
             self._ready.popleft()
 
@@ -210,14 +216,24 @@ class AudioPath:
 
     def _starved(self) -> SafeSound:
         self._owed += self._frame_samples
-        return self.gate.silence(self._frame_samples, capture_s=self._clock())
+        return self.gate.silence(self._frame_samples, capture_s=self._head_s)
 
     async def _pace(self, count: int) -> None:
         """Leave at the sample clock's pace, so that the two frames of a hop do not burst."""
         early_s = self._next_due_s - self._clock()
-        crowded = len(self._ready) * self._frame_samples > self._hop_samples
-        if crowded or early_s < -STARVED_S:
+        if early_s < -STARVED_S:
             self._next_due_s = self._clock()
         elif early_s > 0:
             await asyncio.sleep(early_s)
         self._next_due_s += count / self._rate_hz
+        self._take_slack(max(0.0, early_s))
+
+    def _take_slack(self, early_s: float) -> None:
+        """A second in which every frame had to wait holds a delay that nothing needs: take it out."""
+        self._slack_s = min(self._slack_s, early_s)
+        self._paced += 1
+        if self._paced < SLACK_FRAMES:
+            return
+        if self._slack_s > SLACK_S:
+            self._next_due_s -= self._slack_s
+        self._slack_s, self._paced = float("inf"), 0

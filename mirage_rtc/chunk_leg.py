@@ -2,16 +2,18 @@
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import cv2
 import numpy as np
 
+from mirage_rtc.badge import I420
 from mirage_rtc.clock import CaptureClock
 from mirage_rtc.errors import Unavailable
 from mirage_rtc.gate import SafePicture, SafeSound
 from mirage_rtc.leg import Leg, LegParts
-from mirage_rtc.tracks import working_size
+from mirage_rtc.tracks import usable, working_size
 from models.engines import Frame, Samples
 
 CHUNK_RATE_HZ = 16_000
@@ -47,11 +49,10 @@ class ChunkMedia:
 
     def push_picture(self, frame: Frame, *, capture_us: int) -> None:
         """Take a BGR picture; the newest wins."""
-        width_px, height_px = working_size(frame.shape[1], frame.shape[0])
-        if (width_px, height_px) != (frame.shape[1], frame.shape[0]):
-            frame = np.asarray(cv2.resize(frame, (width_px, height_px), interpolation=cv2.INTER_AREA), dtype=np.uint8)
-        i420 = np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2YUV_I420), dtype=np.uint8)
-        self.leg.video.push(i420, capture_s=self._capture_s(capture_us))
+        if not usable(frame.shape[1], frame.shape[0]):
+            return
+        size_px = working_size(frame.shape[1], frame.shape[0])
+        self.leg.video.push(partial(_to_i420, frame, size_px), size_px=size_px, capture_s=self._capture_s(capture_us))
 
     async def next(self) -> ChunkOut:
         """The next piece that may be sent. Raises Unavailable "chunks_closed" after `close`."""
@@ -103,3 +104,10 @@ class ChunkMedia:
         return ChunkOut(
             kind="sound", samples=safe.samples, capture_us=self._client_us(safe), generation=safe.generation
         )
+
+
+def _to_i420(frame: Frame, size_px: tuple[int, int]) -> I420:
+    """A BGR picture as I420 at its working size."""
+    if (frame.shape[1], frame.shape[0]) != size_px:
+        frame = np.asarray(cv2.resize(frame, size_px, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    return np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2YUV_I420), dtype=np.uint8)

@@ -54,7 +54,7 @@ class SafeSound:
     generation: int
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)
 def card(width_px: int, height_px: int) -> I420:
     """The privacy card: drawn, nobody's picture. Read-only."""
     image = Image.new("RGB", (width_px, height_px), (17, 20, 28))
@@ -98,11 +98,21 @@ class PictureGate:
         self._on_kind = on_kind
         self._good: SafePicture | None = None
         self._good_s = 0.0
+        self._closed = False
 
     def flush(self) -> None:
         """Forget every picture let through so far: they are of another identity, or raw."""
         self.generation += 1
         self._good = None
+
+    def freeze_left_s(self) -> float:
+        """How much longer the last good picture may stand in; 0 when there is none."""
+        return 0.0 if self._good is None else max(0.0, self._good_s + FREEZE_S - self._clock())
+
+    def close(self) -> None:
+        """Let nothing but the card through from now on: the call goes on elsewhere, or nowhere."""
+        self.flush()
+        self._closed = True
 
     def swapped(
         self, i420: I420, faces: tuple[FaceBox, ...], *, capture_s: float, generation: int
@@ -111,7 +121,7 @@ class PictureGate:
 
         None when it was asked for before the last flush, or nobody in it wears the identity.
         """
-        if generation != self.generation or not any(face.swapped for face in faces):
+        if self._closed or generation != self.generation or not any(face.swapped for face in faces):
             return None
         if self.badge:
             badge.stamp(i420, faces)
@@ -122,7 +132,7 @@ class PictureGate:
 
     def raw(self, i420: I420, *, capture_s: float, generation: int) -> SafePicture | None:
         """Let a raw picture through: only while passthrough is on, only one taken since it was."""
-        if not self.passthrough or generation != self.generation:
+        if self._closed or not self.passthrough or generation != self.generation:
             return None
         self._on_kind("passthrough")
         return SafePicture(i420=i420, capture_s=capture_s, kind="passthrough", generation=generation)
@@ -135,6 +145,8 @@ class PictureGate:
             good = self._good
             return SafePicture(i420=good.i420, capture_s=now_s, kind="frozen", generation=self.generation)
         self._good = None
+        if self._closed:
+            return SafePicture(i420=card(*size_px), capture_s=now_s, kind="card", generation=self.generation)
         self._on_kind("card")
         covered = blur(raw) if raw is not None and self._policy == "blur" else card(*size_px)
         return SafePicture(i420=covered, capture_s=now_s, kind="card", generation=self.generation)
@@ -148,27 +160,35 @@ class SoundGate:
         self.passthrough = False
         self.muted = False
         self._on_kind = on_kind
+        self._closed = False
 
     def flush(self) -> None:
         """Sound asked for before this may not pass any more."""
         self.generation += 1
 
+    def close(self) -> None:
+        """Let nothing but silence through from now on."""
+        self.flush()
+        self._closed = True
+
     def converted(self, samples: Samples, *, capture_s: float, generation: int) -> SafeSound:
         """A converted hop, or silence when it was asked for before the last flush, is not finite, or muted."""
-        if generation != self.generation or self.muted or not np.isfinite(samples).all():
+        stale = self._closed or generation != self.generation
+        if stale or self.muted or not np.isfinite(samples).all():
             return self.silence(len(samples), capture_s=capture_s)
         self._on_kind("live")
         return SafeSound(samples=samples, capture_s=capture_s, kind="live", generation=generation)
 
     def raw(self, samples: Samples, *, capture_s: float, generation: int) -> SafeSound:
         """A raw hop while passthrough is on, else silence."""
-        if not self.passthrough or generation != self.generation or self.muted:
+        if self._closed or not self.passthrough or generation != self.generation or self.muted:
             return self.silence(len(samples), capture_s=capture_s)
         self._on_kind("passthrough")
         return SafeSound(samples=samples, capture_s=capture_s, kind="passthrough", generation=generation)
 
     def silence(self, count: int, *, capture_s: float) -> SafeSound:
         """`count` samples of nothing."""
-        self._on_kind("silent")
+        if not self._closed:
+            self._on_kind("silent")
         quiet = np.zeros(count, np.float32)
         return SafeSound(samples=quiet, capture_s=capture_s, kind="silent", generation=self.generation)

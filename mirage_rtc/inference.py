@@ -2,11 +2,13 @@
 
 `run` hands a job over and waits for its answer. A worker that exits, or does not answer in time, is killed and started
 again; meanwhile every job is refused at once with `LaneDown`, so that the gate covers the picture and silences the
-voice. `epoch` grows with every start: state held in the worker (`seats`) is gone when it has.
+voice. `epoch` grows with every start: state held in the worker (`seats`) is gone when it has. Jobs are numbered, and an
+answer of another number costs the worker its place: no call may ever get another's picture.
 """
 
 import asyncio
 import contextlib
+import itertools
 import json
 import logging
 import subprocess
@@ -47,8 +49,61 @@ class EngineFailed(Exception):
     """The engine raised over this job. The lane is well."""
 
 
+class Worker:
+    """One worker process and its pipe. `start` and `exchange` block: they run in the lane's thread."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection | None = None
+        self._numbers = itertools.count()
+        self._killed = False
+
+    def start(self, spec: LaneSpec) -> Any:
+        """Start the process; its first message, or None when it has none."""
+        if self._killed:
+            return None
+        self._connection, theirs = Pipe()
+        descriptor = theirs.fileno()
+        command = [sys.executable, "-c", _BOOT, str(descriptor), json.dumps(sys.path)]
+        try:
+            self._process = subprocess.Popen(command, pass_fds=(descriptor,), stdin=subprocess.DEVNULL)
+        finally:
+            theirs.close()
+        if self._killed:  # while it started
+            self._process.kill()
+        try:
+            self._connection.send(spec)
+            return self._connection.recv()
+        except Exception:  # noqa: BLE001 - whatever a broken pipe or half a pickle raises, there is no worker
+            return None
+
+    def exchange(self, job: Any) -> Any:
+        """One question, one answer; None when there is none. Blocks until then, or until `kill`."""
+        assert self._connection is not None
+        number = next(self._numbers)
+        try:
+            self._connection.send((number, job))
+            answered, answer = self._connection.recv()
+        except Exception:  # noqa: BLE001 - whatever a broken pipe or half a pickle raises, the worker is lost
+            return None
+        return answer if answered == number else None
+
+    def kill(self) -> None:
+        """End the process; whoever waits for it wakes up. Does not block."""
+        self._killed = True
+        if self._process is not None:
+            self._process.kill()
+
+    def reap(self) -> None:
+        """Wait for the killed process and close the pipe. Blocks."""
+        if self._process is not None:
+            self._process.wait()
+        if self._connection is not None:
+            self._connection.close()
+
+
 class Lane:
-    """One worker process and the way to it. All methods belong to the event loop's thread."""
+    """One worker at a time and the way to it. All methods belong to the event loop's thread."""
 
     def __init__(
         self,
@@ -66,8 +121,7 @@ class Lane:
         self._reply_timeout_s = reply_timeout_s
         self._on_state = on_state
         self._turn = asyncio.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._connection: Connection | None = None
+        self._worker: Worker | None = None
         self._threads = ThreadPoolExecutor(1, thread_name_prefix=f"lane-{name}")
         self._restart: asyncio.Task[None] | None = None
 
@@ -83,23 +137,25 @@ class Lane:
         """
         timeout_s = max(self._reply_timeout_s, SETTLE_TIMEOUT_S) if settling else self._reply_timeout_s
         async with self._turn:
-            connection = self._connection
-            if self.state != "ready" or connection is None:
+            worker = self._worker
+            if self.state != "ready" or worker is None:
                 raise LaneDown
-            answer = await self._in_thread(self._exchange, connection, job, timeout_s)
+            answer = await self._limited(worker, timeout_s, worker.exchange, job)
             if answer is None:
-                if self._connection is connection:  # else it was lost, and is being replaced, already
-                    self._lose_worker()
                 raise LaneDown
         return self._open(answer)
 
     async def close(self) -> None:
         """End the worker. Idempotent."""
         self._enter("closed")
+        if self._worker is not None:
+            self._worker.kill()
         if self._restart is not None:
             self._restart.cancel()
             await asyncio.gather(self._restart, return_exceptions=True)
-        self._kill()
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            await self._in_thread(worker.reap)
         self._threads.shutdown(wait=False)
 
     @staticmethod
@@ -110,18 +166,27 @@ class Lane:
             raise BadInput(answer.code, answer.sentence)
         raise EngineFailed(answer.error if isinstance(answer, Failed) else type(answer).__name__)
 
-    @staticmethod
-    def _exchange(connection: Connection, job: Any, timeout_s: float) -> Any:
-        """One question, one answer; None when the worker is gone or hangs. Runs in the lane's thread."""
-        with contextlib.suppress(OSError, EOFError, ValueError):
-            connection.send(job)
-            if connection.poll(timeout_s):
-                return connection.recv()
-        return None
+    async def _limited(self, worker: Worker, timeout_s: float, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Run in the lane's thread; past the time the worker is killed, which ends whatever the thread waits for.
 
-    async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Run in the lane's thread; a caller that is cancelled must not leave half an exchange behind."""
+        Without an answer the worker is lost, also for a caller that did not stay to see it.
+        """
+        timer = asyncio.get_running_loop().call_later(timeout_s, worker.kill)
+
+        def conclude(future: "asyncio.Future[Any]") -> None:
+            timer.cancel()
+            if future.cancelled() or future.exception() is not None or future.result() is None:
+                self._lose(worker)
+
+        return await self._in_thread(function, *arguments, then=conclude)
+
+    async def _in_thread(
+        self, function: Callable[..., Any], *arguments: Any, then: Callable[["asyncio.Future[Any]"], None] | None = None
+    ) -> Any:
+        """Run in the lane's thread; a caller that is cancelled waits for the end all the same."""
         future = asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+        if then is not None:
+            future.add_done_callback(then)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
@@ -129,53 +194,37 @@ class Lane:
             raise
 
     async def _spawn(self) -> None:
-        ours, theirs = Pipe()
-        hello = await self._in_thread(self._launch, ours, theirs)
+        """Start a worker. Raises LaneDown; no process is left then."""
+        worker = self._worker = Worker()
+        hello: Any = None
+        try:
+            hello = await self._limited(worker, START_TIMEOUT_S, worker.start, self._spec)
+        except OSError:
+            logger.exception("an inference worker could not be started", extra={"lane": self.name})
         if not isinstance(hello, Ready) or self.state == "closed":
-            self._kill()
+            worker.kill()
+            await self._in_thread(worker.reap)
             raise LaneDown(getattr(hello, "error", "no answer"))
         self.epoch += 1
         self.engine_name = hello.engine_name
         self._enter("ready")
 
-    def _launch(self, ours: Connection, theirs: Connection) -> Any:
-        """Start a worker and wait for its first message; None when it exits or hangs. Runs in the lane's thread."""
-        descriptor = theirs.fileno()
-        command = [sys.executable, "-c", _BOOT, str(descriptor), json.dumps(sys.path)]
-        self._connection = ours
-        self._process = subprocess.Popen(command, pass_fds=(descriptor,), stdin=subprocess.DEVNULL)
-        theirs.close()
-        with contextlib.suppress(OSError, EOFError):
-            ours.send(self._spec)
-            if ours.poll(START_TIMEOUT_S):
-                return ours.recv()
-        return None
-
-    def _lose_worker(self) -> None:
-        logger.warning("inference lane lost its worker", extra={"lane": self.name})
-        self._kill()
-        if self.state == "closed":
+    def _lose(self, worker: Worker) -> None:
+        """A worker that served is gone: kill what is left of it and start another."""
+        if self._worker is not worker or self.state != "ready":
             return
+        logger.warning("inference lane lost its worker", extra={"lane": self.name})
+        worker.kill()
         self._enter("restarting")
-        self._restart = asyncio.get_running_loop().create_task(self._run_restart())
+        self._restart = asyncio.get_running_loop().create_task(self._run_restart(worker))
 
-    async def _run_restart(self) -> None:
-        attempt = 0
-        while self.state != "closed":
+    async def _run_restart(self, lost: Worker) -> None:
+        await self._in_thread(lost.reap)
+        for attempt in itertools.count():
             await asyncio.sleep(RESTART_PAUSE_S[min(attempt, len(RESTART_PAUSE_S) - 1)])
-            attempt += 1
             with contextlib.suppress(LaneDown):
                 return await self._spawn()
             self._enter("failed")
-
-    def _kill(self) -> None:
-        process, self._process = self._process, None
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
-        if process is not None:
-            process.kill()
-            process.wait()
 
     def _enter(self, state: LaneState) -> None:
         if self.state in (state, "closed"):

@@ -1,8 +1,8 @@
 """The other side of an inference lane: one process, one thread, one engine. Started by `inference.Lane`.
 
-It answers one job at a time over a pipe and ends when the pipe does, so that it never outlives the server. It is a
-process, not a thread, because numpy and WORLD hold the GIL for longer than a packet may wait on the event loop, and
-because a hung process can be killed.
+It answers one numbered job at a time over a pipe and ends when the pipe does, so that it never outlives the server. It
+is a process, not a thread, because numpy and WORLD hold the GIL for longer than a packet may wait on the event loop,
+and because a hung process can be killed.
 """
 
 import importlib
@@ -84,10 +84,10 @@ def _answer(pipeline: Pipeline, job: Any) -> Done | Refused | Failed:
 def _serve(connection: Connection, pipeline: Pipeline) -> None:
     while True:
         try:
-            job = connection.recv()
+            number, job = connection.recv()
         except (EOFError, OSError):
             return
-        connection.send(_answer(pipeline, job))
+        connection.send((number, _answer(pipeline, job)))
 
 
 def main(descriptor: int) -> None:

@@ -1,19 +1,44 @@
-"""The media of one session over one transport: its two paths and the tasks that move them. Built by `session`."""
+"""The media of one session over one transport: its two gates, its two paths, and the tasks that move them.
+
+A session makes a leg for each transport it uses and tells it what the person wishes; a leg that was replaced is shut at
+once, and lets nothing but the card and silence through while its transport winds down.
+"""
 
 import asyncio
-from collections.abc import Coroutine
+import logging
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
 from mirage_rtc.audio_path import AudioPath
-from mirage_rtc.call_stats import Rolling
+from mirage_rtc.call_stats import Rolling, SessionStats
 from mirage_rtc.clock import Clock, SyncRule
-from mirage_rtc.gate import PictureGate, SafePicture, SafeSound, SoundGate
+from mirage_rtc.gate import FailPolicy, PictureGate, PictureKind, SafePicture, SafeSound, SoundGate, SoundKind
 from mirage_rtc.inference import Lane
 from mirage_rtc.metrics import Metrics
 from mirage_rtc.seats import FaceSeat, VoiceSeat
 from mirage_rtc.video_path import VideoPath
 from models.engines import IdentitySource, VoiceSettings
+
+logger = logging.getLogger(__name__)
+
+HOLD_MAX_S = 0.15
+"""A picture waits at most so long for its voice (the specification's sync strategy knows no larger skew)."""
+HOLD_EARLY_S = 0.015
+"""A picture takes longer to encode than a voice frame: it leaves so much earlier."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What a person asked for, as far as it was granted."""
+
+    identity: IdentitySource
+    voice: VoiceSettings
+    passthrough_face: bool = False
+    passthrough_voice: bool = False
+    muted_audio: bool = False
+    muted_video: bool = False
+    badge: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,48 +48,56 @@ class LegParts:
     call_id: str
     face_lane: Lane
     voice_lane: Lane
-    picture_gate: PictureGate
-    sound_gate: SoundGate
-    identity: IdentitySource
-    voice: VoiceSettings
+    wishes: Wishes
+    fail_policy: FailPolicy
     max_faces: int
     hop_ms: int
     clock: Clock
     metrics: Metrics
+    on_picture: Callable[[PictureKind], None] = lambda _: None
+    on_sound: Callable[[SoundKind], None] = lambda _: None
 
 
 class Leg:
     """Two running paths. `close` gives their seats up."""
 
     def __init__(self, parts: LegParts, *, sample_rate_hz: int, frame_samples: int, fill: bool) -> None:
-        self.clock = parts.clock
-        self.sync = SyncRule()
-        self._metrics = parts.metrics
+        clock, metrics, wishes = parts.clock, parts.metrics, parts.wishes
+        self.clock = clock
+        self.pictures, self.video_ms, self.audio_ms = Rolling(clock), Rolling(clock), Rolling(clock)
+        self.skew_ms = 0.0
+        self._metrics = metrics
+        self._wishes = wishes
+        self._kinds: dict[str, int] = {}
+        self._on_picture = parts.on_picture
         self._face = FaceSeat(parts.face_lane, call_id=parts.call_id, max_faces=parts.max_faces)
-        self._face.wear(parts.identity)
+        self._face.wear(wishes.identity)
         self._voice = VoiceSeat(
             parts.voice_lane,
             call_id=parts.call_id,
             sample_rate_hz=sample_rate_hz,
             hop_ms=parts.hop_ms,
-            settings=parts.voice,
+            settings=wishes.voice,
         )
+        self.sync = SyncRule()
         self.video = VideoPath(
-            seat=self._face, gate=parts.picture_gate, sync=self.sync, clock=parts.clock, metrics=parts.metrics
+            seat=self._face,
+            gate=PictureGate(policy=parts.fail_policy, clock=clock, on_kind=self._see),
+            sync=self.sync,
+            clock=clock,
+            metrics=metrics,
+            hold_s=self._hold_s,
         )
         self.audio = AudioPath(
             seat=self._voice,
-            gate=parts.sound_gate,
+            gate=SoundGate(on_kind=parts.on_sound),
             sync=self.sync,
-            clock=parts.clock,
-            metrics=parts.metrics,
+            clock=clock,
+            metrics=metrics,
             frame_samples=frame_samples,
             fill=fill,
         )
-        self.pictures = Rolling(parts.clock)
-        self.video_ms = Rolling(parts.clock)
-        self.audio_ms = Rolling(parts.clock)
-        self.skew_ms = 0.0
+        self._apply_switches(wishes)
         self._tasks: set[asyncio.Task[None]] = set()
         self.start(self.video.run())
         self.start(self.audio.run())
@@ -73,7 +106,21 @@ class Leg:
         """Run `work` until the leg closes."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._note_end)
+
+    def apply(self, wishes: Wishes) -> None:
+        """Do as asked; nothing that the former wishes allowed, and these do not, leaves after this returns."""
+        former, self._wishes = self._wishes, wishes
+        if wishes.voice is not former.voice:
+            self._voice.set_voice(wishes.voice)
+        new_face = wishes.identity.name != former.identity.name
+        if new_face:
+            self._face.wear(wishes.identity)
+        if new_face or _picture_switches(wishes) != _picture_switches(former):
+            self.video.flush()
+        if _sound_switches(wishes) != _sound_switches(former):
+            self.audio.flush()
+        self._apply_switches(wishes)
 
     def picture_sent(self, safe: SafePicture) -> None:
         """Note a picture that was handed over for encoding."""
@@ -93,19 +140,65 @@ class Leg:
         self.audio_ms.add(latency_ms)
         self._metrics.latency_ms.labels("audio").observe(latency_ms)
 
-    def wear(self, identity: IdentitySource) -> None:
-        """Change the identity; nothing that shows the former one leaves after this returns."""
-        self._face.wear(identity)
-        self.video.flush()
+    def stats(self) -> SessionStats:
+        """The last seconds' figures."""
+        return SessionStats(
+            fps_in=self.video.arrivals.per_second(),
+            fps_out=self.pictures.per_second(),
+            video_ms_p50=self.video_ms.median(),
+            audio_ms_p50=self.audio_ms.median(),
+            skew_ms=self.skew_ms,
+            dropped=self.video.dropped,
+            swapped=self._kinds.get("live", 0),
+            frozen=self._kinds.get("frozen", 0),
+            cards=self._kinds.get("card", 0),
+            hops=self.audio.hops,
+            hops_silent=self.audio.hops_silent,
+            voice_ratio=self.audio.ratio.median(),
+            face_cpu_ms=self.video.cpu_ms.median(),
+        )
 
-    def set_voice(self, settings: VoiceSettings) -> None:
-        """Change the voice from the next hop on."""
-        self._voice.set_voice(settings)
+    def shut(self) -> None:
+        """From now on nothing but the card and silence leaves. Does not wait."""
+        self.video.gate.close()
+        self.audio.gate.close()
+        self.video.flush()
+        self.audio.flush()
 
     async def close(self) -> None:
         """Stop the tasks and give the seats up. Idempotent."""
+        self.shut()
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(self._face.close(), self._voice.close())
+
+    def _apply_switches(self, wishes: Wishes) -> None:
+        self.video.gate.passthrough = wishes.passthrough_face
+        self.video.gate.badge = wishes.badge
+        self.video.muted = wishes.muted_video
+        self.audio.gate.passthrough = wishes.passthrough_voice
+        self.audio.gate.muted = wishes.muted_audio
+
+    def _hold_s(self) -> float:
+        """How long after capture a picture leaves: when the voice of the same moment does."""
+        voice_s = self.audio_ms.median() / 1000.0
+        return max(0.0, min(HOLD_MAX_S, voice_s - HOLD_EARLY_S))
+
+    def _see(self, kind: PictureKind) -> None:
+        self._kinds[kind] = self._kinds.get(kind, 0) + 1
+        self._on_picture(kind)
+
+    def _note_end(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("a task of a call ended", exc_info=task.exception())
+
+
+def _picture_switches(wishes: Wishes) -> tuple[bool, bool]:
+    return wishes.passthrough_face, wishes.muted_video
+
+
+def _sound_switches(wishes: Wishes) -> tuple[bool, bool]:
+    return wishes.passthrough_voice, wishes.muted_audio

@@ -14,7 +14,8 @@ from typing import Any
 
 import msgspec
 
-from mirage_rtc.aiortc_private import limit_udp_ports, offer_loopback
+from mirage_rtc.aiortc_private.addresses import limit_udp_ports, offer_loopback
+from mirage_rtc.aiortc_private.sender import EncoderSettings
 from mirage_rtc.audit import AuditLog
 from mirage_rtc.clock import Clock, monotonic_s
 from mirage_rtc.config import Config, is_loopback
@@ -38,6 +39,8 @@ FACE_NICE = 2
 """The face lane yields to the voice lane and to the event loop: audio is the master."""
 STUDY_NICE = 10
 """What is not on the media path yields to everything."""
+STUDY_QUEUE = 4
+"""Portraits and clips that may wait to be studied; the next one is told to come back."""
 
 
 class EngineReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,14 +74,17 @@ class Registry:
         self._draining = False
         self._face, self._voice = face, voice
         self._studying = asyncio.Lock()  # one such process at a time, whoever asks
+        self._study_queue = 0
         self._face_lanes = [self._lane(f"face-{n}", face) for n in range(config.face_lanes)]
         self._voice_lanes = [self._lane(f"voice-{n}", voice) for n in range(config.voice_lanes)]
         self._next_lane = itertools.count()
         self._encoding = Encoding(
             codec=config.video_codec,
-            kbps_start=config.video_kbps_start,
-            kbps_max=config.video_kbps_max,
-            threads=ThreadPoolExecutor(max(2, config.max_calls), thread_name_prefix="encode"),
+            settings=EncoderSettings(
+                threads=ThreadPoolExecutor(max(2, config.max_calls), thread_name_prefix="encode"),
+                kbps_start=config.video_kbps_start,
+                kbps_max=config.video_kbps_max,
+            ),
             advertise_ips=config.advertise_ips,
         )
         self._vault: IdentityVault | None = None
@@ -161,7 +167,7 @@ class Registry:
         ending = [self._end(session, "server_closing", "The server is shutting down.") for session in self._all()]
         await asyncio.gather(*ending)
         await asyncio.gather(*(lane.close() for lane in self._lanes()))
-        self._encoding.threads.shutdown(wait=False)
+        self._encoding.settings.threads.shutdown(wait=False)
 
     def _all(self) -> list[Session]:
         return list(self._sessions.values())
@@ -195,6 +201,15 @@ class Registry:
 
     async def _ask(self, name: str, spec: LaneSpec, job: Any) -> Any:
         """Have a job done in a lane of its own, for it only: it takes longer than a frame, and calls must not wait."""
+        if self._studying.locked() and self._study_queue >= STUDY_QUEUE:
+            raise TooMany("engine_busy", "The server is studying other portraits and clips: try again in a minute.")
+        self._study_queue += 1
+        try:
+            return await self._study(name, spec, job)
+        finally:
+            self._study_queue -= 1
+
+    async def _study(self, name: str, spec: LaneSpec, job: Any) -> Any:
         async with self._studying:
             lane = Lane(name, replace(spec, warm_up=(), nice=STUDY_NICE))
             try:
@@ -220,10 +235,12 @@ class Registry:
         """End the sessions nobody came back to, those over their time, and those that closed themselves."""
         while True:
             await asyncio.sleep(SWEEP_S)
-            for session in self._all():
-                reason = self._overdue(session)
-                if reason is not None:
-                    await self._end(session, *reason)
+            overdue = [(session, reason) for session in self._all() if (reason := self._overdue(session)) is not None]
+            ended = await asyncio.gather(
+                *(self._end(session, *reason) for session, reason in overdue), return_exceptions=True
+            )
+            for failure in filter(None, ended):
+                logger.error("a session did not end cleanly", exc_info=failure)
 
     def _overdue(self, session: Session) -> tuple[str, str] | None:
         now_s = self._clock()

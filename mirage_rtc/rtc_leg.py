@@ -6,8 +6,8 @@ A reconnect is a new RtcLeg on the same session, because aiortc knows no ICE res
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,9 +20,13 @@ from aiortc import (
 )
 from aiortc.sdp import SessionDescription, candidate_from_sdp
 
-from mirage_rtc.aiortc_private import Liveness, advertise, tune_receiver, tune_sender, without_receiver_estimate
+from mirage_rtc.aiortc_private.addresses import advertise, without_receiver_estimate
+from mirage_rtc.aiortc_private.receiver import TunedReceiver
+from mirage_rtc.aiortc_private.sender import EncoderSettings, TunedSender
+from mirage_rtc.clock import Transit
 from mirage_rtc.errors import BadInput
 from mirage_rtc.leg import Leg, LegParts
+from mirage_rtc.liveness import Liveness
 from mirage_rtc.tracks import (
     AUDIO_FRAME_SAMPLES,
     AUDIO_RATE_HZ,
@@ -46,21 +50,23 @@ class Encoding:
     """How a leg encodes and what addresses it names."""
 
     codec: str
-    kbps_start: int
-    kbps_max: int
-    threads: ThreadPoolExecutor
+    settings: EncoderSettings
     advertise_ips: tuple[str, ...] = ()
 
 
 class RtcLeg:
     """One peer connection and the leg behind it."""
 
-    def __init__(self, parts: LegParts, *, encoding: Encoding, on_lost: Callable[[str], None]) -> None:
+    def __init__(self, parts: LegParts, *, encoding: Encoding, on_lost: Callable[["RtcLeg", str], None]) -> None:
         self.leg = Leg(parts, sample_rate_hz=AUDIO_RATE_HZ, frame_samples=AUDIO_FRAME_SAMPLES, fill=True)
         self._encoding = encoding
         self._on_lost = on_lost
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._liveness = Liveness(parts.clock)
+        self._client = Transit()
+        self._wall_offset_s = time.time() - parts.clock()  # once: a clock set meanwhile must not bend the reports
+        self._receivers: dict[str, TunedReceiver] = {}
+        self._senders: list[TunedSender] = []
         self._connection.on("track", self._take_track)
         self._connection.on("connectionstatechange", self._note_state)
 
@@ -91,6 +97,8 @@ class RtcLeg:
 
     async def close(self) -> None:
         """End the connection and the leg, in bounded time. Idempotent."""
+        self.leg.shut()
+        self._connection.remove_all_listeners()  # our own good-bye is no loss
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._connection.close(), CLOSE_S)
         await self.leg.close()
@@ -111,15 +119,16 @@ class RtcLeg:
         transceiver = self._connection.addTransceiver(track, direction="sendrecv")
         if transceiver.kind == "video":
             transceiver.setCodecPreferences(self._preferences())
-        tune_receiver(transceiver.receiver, self._liveness.hear)
-        tune_sender(
-            transceiver.sender,
-            track,
-            threads=self._encoding.threads,
-            kbps_start=self._encoding.kbps_start,
-            kbps_max=self._encoding.kbps_max,
-            on_feedback=self._liveness.hear,
+        else:
+            transceiver.setCodecPreferences(_opus())
+        hear = self._liveness.hear
+        receiver = TunedReceiver(transceiver.receiver, clock=self.leg.clock, on_packet=hear)
+        sender = TunedSender(
+            transceiver.sender, track, self._encoding.settings, wall_offset_s=self._wall_offset_s, on_feedback=hear
         )
+        self._receivers[kind] = receiver
+        self._senders.append(sender)
+        self.leg.start(receiver.run())
 
     def _track(self, kind: str) -> SwappedVideoTrack | ConvertedAudioTrack:
         if kind == "video":
@@ -133,20 +142,26 @@ class RtcLeg:
         return sorted(codecs, key=lambda codec: (codec.mimeType.lower() != first, codec.mimeType == "video/rtx"))
 
     def _take_track(self, remote: MediaStreamTrack) -> None:
+        leg, client, reported = self.leg, self._client, self._receivers[remote.kind].sender_s
         if remote.kind == "video":
-            self.leg.start(pump_video(remote, self.leg.video, self.leg.clock))
+            leg.start(pump_video(remote, leg.video, clock=leg.clock, client=client, reported=reported))
         else:
-            self.leg.start(pump_audio(remote, self.leg.audio, self.leg.clock))
+            leg.start(pump_audio(remote, leg.audio, clock=leg.clock, client=client, reported=reported))
 
     def _note_state(self) -> None:
         self._liveness.hear()
         if self._connection.connectionState in ("failed", "closed"):
-            self._on_lost("ice_failed")
+            self._on_lost(self, "ice_failed")
 
     async def _run_watchdog(self) -> None:
         await asyncio.sleep(CONNECT_S)
         if self._connection.connectionState != "connected":
-            return self._on_lost("ice_failed")
+            return self._on_lost(self, "ice_failed")
         while (left_s := SILENT_S - self._liveness.silent_s) > 0:  # noqa: ASYNC110 - silence sets no event
             await asyncio.sleep(left_s)
-        return self._on_lost("peer_silent")
+        return self._on_lost(self, "peer_silent")
+
+
+def _opus() -> list[Any]:
+    """Opus only: what comes in is taken at its 48 kHz."""
+    return [codec for codec in RTCRtpSender.getCapabilities("audio").codecs if codec.mimeType == "audio/opus"]

@@ -4,10 +4,10 @@ A pump always drains its remote track, so that aiortc's unbounded queue stays em
 total: it raises MediaStreamError and nothing else, because any other exception ends an aiortc sender for good.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 from aiortc import MediaStreamTrack
@@ -16,7 +16,7 @@ from av import AudioFrame, VideoFrame
 
 from mirage_rtc.audio_path import AudioPath
 from mirage_rtc.badge import I420
-from mirage_rtc.clock import CaptureClock, Clock
+from mirage_rtc.clock import CaptureClock, Clock, Transit
 from mirage_rtc.gate import SafePicture, SafeSound
 from mirage_rtc.video_path import VideoPath
 from models.engines import Samples
@@ -28,7 +28,12 @@ AUDIO_RATE_HZ = 48_000
 AUDIO_FRAME_SAMPLES = 960
 """aiortc stamps all packets of one frame alike, so a frame must be one packet: 20 ms."""
 MAX_SHORT_SIDE_PX = 512
-MAX_PIXELS = 1920 * 1088
+MAX_SIDE_PX = 1920
+
+
+def usable(width_px: int, height_px: int) -> bool:
+    """Whether a decoded picture is of a size that a camera has; a decoder follows whatever the stream says."""
+    return min(width_px, height_px) >= 16 and max(width_px, height_px) <= MAX_SIDE_PX
 
 
 def working_size(width_px: int, height_px: int) -> tuple[int, int]:
@@ -52,26 +57,33 @@ def to_mono(frame: AudioFrame) -> Samples:
     return np.ascontiguousarray(interleaved.mean(axis=1) / 32768.0, dtype=np.float32)
 
 
-async def pump_video(remote: MediaStreamTrack, path: VideoPath, clock: Clock) -> None:
+Reported = Callable[[int, int], float | None]
+"""When the peer captured what has this pts (at this rate), by its own reports; None before the first one."""
+
+
+async def pump_video(
+    remote: MediaStreamTrack, path: VideoPath, *, clock: Clock, client: Transit, reported: Reported
+) -> None:
     """Move every picture of `remote` into `path` until it ends."""
-    capture = CaptureClock()
+    capture = CaptureClock(client)
     while True:
         try:
             frame = await remote.recv()
         except MediaStreamError:
             return
-        if not isinstance(frame, VideoFrame) or frame.width * frame.height > MAX_PIXELS or frame.pts is None:
+        if not isinstance(frame, VideoFrame) or frame.pts is None or not usable(frame.width, frame.height):
             continue
-        media_s = float(frame.pts * (frame.time_base or Fraction(1, VIDEO_RATE_HZ)))
-        capture_s = capture.capture_s(media_s, clock())
-        plain = (frame.width, frame.height) == working_size(frame.width, frame.height)
-        i420 = to_i420(frame) if plain else await asyncio.to_thread(to_i420, frame)
-        path.push(i420, capture_s=capture_s)
+        reported_s = reported(frame.pts, VIDEO_RATE_HZ)
+        capture_s = capture.capture_s(frame.pts / VIDEO_RATE_HZ, clock(), reported_s)
+        size_px = working_size(frame.width, frame.height)
+        path.push(partial(to_i420, frame), size_px=size_px, capture_s=capture_s)
 
 
-async def pump_audio(remote: MediaStreamTrack, path: AudioPath, clock: Clock) -> None:
+async def pump_audio(
+    remote: MediaStreamTrack, path: AudioPath, *, clock: Clock, client: Transit, reported: Reported
+) -> None:
     """Move every sample of `remote` into `path` until it ends."""
-    capture = CaptureClock()
+    capture = CaptureClock(client)
     while True:
         try:
             frame = await remote.recv()
@@ -81,7 +93,8 @@ async def pump_audio(remote: MediaStreamTrack, path: AudioPath, clock: Clock) ->
             continue
         samples = to_mono(frame)
         arrival_s = clock() - len(samples) / AUDIO_RATE_HZ
-        capture_s = capture.capture_s(frame.pts / AUDIO_RATE_HZ, arrival_s)
+        reported_s = reported(frame.pts, AUDIO_RATE_HZ)
+        capture_s = capture.capture_s(frame.pts / AUDIO_RATE_HZ, arrival_s, reported_s)
         path.push(samples, capture_s=capture_s, position=frame.pts)
 
 
@@ -93,9 +106,10 @@ class SwappedVideoTrack(MediaStreamTrack):
     def __init__(self, path: VideoPath, clock: Clock, on_sent: Callable[[SafePicture], None]) -> None:
         super().__init__()
         self.generation = 0
+        self.capture_s = clock()
         self._path = path
         self._on_sent = on_sent
-        self._epoch_s = clock()
+        self._epoch_s = self.capture_s
         self._pts = -1
 
     async def recv(self) -> VideoFrame:
@@ -103,7 +117,7 @@ class SwappedVideoTrack(MediaStreamTrack):
         if self.readyState != "live":
             raise MediaStreamError
         safe = await self._path.next()
-        self.generation = safe.generation
+        self.generation, self.capture_s = safe.generation, safe.capture_s
         frame = VideoFrame.from_ndarray(safe.i420, format="yuv420p")
         self._pts = max(self._pts + 1, round((safe.capture_s - self._epoch_s) * VIDEO_RATE_HZ))
         frame.pts, frame.time_base = self._pts, Fraction(1, VIDEO_RATE_HZ)
@@ -123,6 +137,7 @@ class ConvertedAudioTrack(MediaStreamTrack):
     def __init__(self, path: AudioPath, on_sent: Callable[[SafeSound], None]) -> None:
         super().__init__()
         self.generation = 0
+        self.capture_s = 0.0
         self._path = path
         self._on_sent = on_sent
         self._former_generation = 0
@@ -134,6 +149,7 @@ class ConvertedAudioTrack(MediaStreamTrack):
             raise MediaStreamError
         safe = await self._path.next()
         self._former_generation, self.generation = self.generation, safe.generation
+        self.capture_s = safe.capture_s
         pcm = np.clip(safe.samples * 32767.0, -32768.0, 32767.0).astype(np.int16)
         both = np.repeat(pcm, 2).reshape(1, -1)  # aiortc's own mono to stereo costs 3 dB
         frame = AudioFrame.from_ndarray(both, format="s16", layout="stereo")

@@ -1,11 +1,14 @@
-"""The picture's way through one call: mailbox -> face lane -> gate -> slot. Newest wins at both ends.
+"""The picture's way through one call: mailbox -> face lane -> gate -> line. Newest wins at the way in; at the way out a
+picture waits for the voice that belongs to it.
 
-Pushed by `tracks` (WebRTC) or the chunk path, run by one task of the session, read by the sender. Nothing here can
-raise towards a sender: whatever fails becomes the gate's fallback.
+Pushed by `tracks` (WebRTC) or the chunk path, run by one task of the leg, read by the sender. Nothing here can raise
+towards a sender: whatever fails becomes the gate's fallback.
 """
 
 import asyncio
 import logging
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mirage_rtc.badge import I420
@@ -23,20 +26,34 @@ logger = logging.getLogger(__name__)
 
 IDLE_S = 0.25
 """Without a picture for this long the gate's fallback is sent: the far end sees it covered, not stalled."""
+LINE_PICTURES = 8
+"""Pictures that may wait for their voice; the oldest goes first."""
 DEFAULT_SIZE_PX = (512, 512)
+
+MakePicture = Callable[[], I420]
+"""Makes the I420 picture of something decoded; called off the event loop, and only for pictures that are used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Incoming:
-    i420: I420
+    make: MakePicture
     capture_s: float
     generation: int
 
 
 class VideoPath:
-    """One call's pictures."""
+    """One call's pictures. `hold_s` says how long after its capture a picture should leave."""
 
-    def __init__(self, *, seat: FaceSeat, gate: PictureGate, sync: SyncRule, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        *,
+        seat: FaceSeat,
+        gate: PictureGate,
+        sync: SyncRule,
+        clock: Clock,
+        metrics: Metrics,
+        hold_s: Callable[[], float] = lambda: 0.0,
+    ) -> None:
         self.seat = seat
         self.gate = gate
         self.muted = False
@@ -46,26 +63,30 @@ class VideoPath:
         self._sync = sync
         self._clock = clock
         self._metrics = metrics
+        self._hold_s = hold_s
         self._incoming: Mailbox[_Incoming] = Mailbox()
-        self._outgoing: Mailbox[SafePicture] = Mailbox()
+        self._line: deque[SafePicture] = deque()
+        self._lined_up = asyncio.Event()
+        self._overtaken = 0
+        self._time_s = 0.0
 
     @property
     def dropped(self) -> int:
         """Pictures dropped on purpose: overwritten before inference or before encoding, or too late for the voice."""
-        return self._incoming.dropped + self._outgoing.dropped + self._sync.late
+        return self._incoming.dropped + self._overtaken + self._sync.late
 
-    def push(self, i420: I420, *, capture_s: float) -> None:
+    def push(self, make: MakePicture, *, size_px: tuple[int, int], capture_s: float) -> None:
         """Leave the newest raw picture."""
-        self.size_px = (i420.shape[1], i420.shape[0] * 2 // 3)
+        self.size_px = size_px
         self._metrics.frames_in.inc()
         self.arrivals.add()
-        self._incoming.put(_Incoming(i420=i420, capture_s=capture_s, generation=self.gate.generation))
+        self._incoming.put(_Incoming(make=make, capture_s=capture_s, generation=self.gate.generation))
 
     def flush(self) -> None:
         """Forget every picture on its way: it is of another identity, or raw."""
         self.gate.flush()
         self._incoming.clear()
-        self._outgoing.clear()
+        self._line.clear()
 
     async def run(self) -> None:
         """Move pictures until cancelled."""
@@ -76,41 +97,59 @@ class VideoPath:
             except Exception:  # a fault of ours covers one picture; an ended task would cover the call
                 logger.exception("a picture was not processed")
                 safe = self.gate.fallback(self.size_px)
-            self._outgoing.put(safe)
+            self._leave(safe)
 
     async def next(self) -> SafePicture:
-        """The next picture that may be sent; the gate's fallback when none comes."""
+        """The next picture that may be sent, when its voice is due; the gate's fallback when none comes."""
         while True:
             safe = await self._wait()
+            if safe.kind in ("live", "passthrough"):
+                await asyncio.sleep(max(0.0, safe.capture_s + self._hold_s() - self._clock()))
             if safe.generation == self.gate.generation and self._sync.passes(safe.capture_s, self._clock()):
                 self._metrics.pictures_out.labels(safe.kind).inc()
                 return safe
 
+    def _leave(self, safe: SafePicture) -> None:
+        due_s = self._clock() - self._hold_s()
+        while self._line and (len(self._line) >= LINE_PICTURES or self._line[0].capture_s < due_s):
+            self._line.popleft()  # a newer one is here and this one's time has passed
+            self._overtaken += 1
+        self._line.append(safe)
+        self._lined_up.set()
+
     async def _wait(self) -> SafePicture:
+        patience_s = min(IDLE_S, self.gate.freeze_left_s() or IDLE_S)
         try:
-            async with asyncio.timeout(IDLE_S):
-                return await self._outgoing.get()
+            async with asyncio.timeout(patience_s):
+                while not self._line:
+                    self._lined_up.clear()
+                    await self._lined_up.wait()
         except TimeoutError:
             return self.gate.fallback(self.size_px)
+        return self._line.popleft()
 
     async def _process(self, incoming: _Incoming) -> SafePicture:
         if self.muted:
             return self.gate.fallback(self.size_px)
+        raw = await asyncio.to_thread(incoming.make)
         if self.gate.passthrough:
-            raw = self.gate.raw(incoming.i420, capture_s=incoming.capture_s, generation=incoming.generation)
-            return raw or self.gate.fallback(self.size_px)
-        swapped = await self._swap(incoming)
+            passed = self.gate.raw(raw, capture_s=incoming.capture_s, generation=incoming.generation)
+            return passed or self.gate.fallback(self.size_px)
+        swapped = await self._swap(raw, incoming.capture_s)
+        if self.muted or incoming.generation != self.gate.generation:
+            return self.gate.fallback(self.size_px)
         if swapped is None:
-            return self.gate.fallback(self.size_px, incoming.i420)
+            return self.gate.fallback(self.size_px, raw)
         safe = self.gate.swapped(
             swapped.i420, swapped.faces, capture_s=incoming.capture_s, generation=incoming.generation
         )
-        return safe or self.gate.fallback(self.size_px, incoming.i420)
+        return safe or self.gate.fallback(self.size_px, raw)
 
-    async def _swap(self, incoming: _Incoming) -> SwappedFrame | None:
+    async def _swap(self, raw: I420, capture_s: float) -> SwappedFrame | None:
         """One picture through the lane; None for whatever goes wrong there."""
+        self._time_s = max(self._time_s, capture_s)  # trackers forget when time runs back
         try:
-            swapped = await self.seat.swap(incoming.i420, incoming.capture_s)
+            swapped = await self.seat.swap(raw, self._time_s)
         except LaneDown:
             self._metrics.engine_errors.labels("face", "lane_down").inc()
             return None

@@ -84,9 +84,10 @@ class Dispatch:
             raise offer_too_large(self._limits)
         allow_private = self._services.config.allow_private_peers
         sdp = ice.filter_offer(offer.sdp, allow_private=allow_private, candidates_max=self._limits.candidates)
-        await self._stop_chunks()
         self._candidates = 0
-        self._reply(protocol.Answer(sdp=await self._call.negotiate(sdp)))
+        answer = await self._call.negotiate(sdp)
+        await self._stop_chunks()
+        self._reply(protocol.Answer(sdp=answer))
 
     async def _add_candidate(self, message: protocol.Candidate) -> None:
         self._candidates += 1

@@ -11,11 +11,10 @@ from mirage_rtc.audit import AuditLog
 from mirage_rtc.badge import I420
 from mirage_rtc.config import load
 from mirage_rtc.consent import ConsentLedger
-from mirage_rtc.gate import PictureGate, SoundGate
 from mirage_rtc.identities import IdentityVault
 from mirage_rtc.inference import Lane
 from mirage_rtc.lane_worker import LaneSpec
-from mirage_rtc.leg import LegParts
+from mirage_rtc.leg import LegParts, Wishes
 from mirage_rtc.metrics import Metrics
 from mirage_rtc.registry import Registry
 from models.engines import Frame, IdentitySource, VoiceSettings
@@ -24,6 +23,7 @@ FACE = LaneSpec(engine="tests.scripted_engines:PaintedFaceEngine", pipeline="mir
 VOICE = LaneSpec(engine="tests.scripted_engines:ScaledVoiceEngine", pipeline="mirage_rtc.voice_pipeline:VoicePipeline")
 MASK_A = IdentitySource(kind="mask", name="a")
 MASK_B = IdentitySource(kind="mask", name="b")
+WISHES = Wishes(identity=MASK_A, voice=VoiceSettings())
 SHADE_A, SHADE_B = 50, 187
 """The luma that mask "a" and mask "b" paint, after conversion to video range."""
 
@@ -68,10 +68,8 @@ def leg_parts(face: Lane, voice: Lane, clock: "Hands") -> LegParts:
         call_id="call",
         face_lane=face,
         voice_lane=voice,
-        picture_gate=PictureGate(policy="card", clock=clock, on_kind=lambda _: None),
-        sound_gate=SoundGate(on_kind=lambda _: None),
-        identity=MASK_A,
-        voice=VoiceSettings(),
+        wishes=WISHES,
+        fail_policy="card",
         max_faces=1,
         hop_ms=40,
         clock=clock,

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from mirage_rtc.audio_path import AudioPath
 from mirage_rtc.clock import monotonic_s
 from mirage_rtc.leg import Leg
 from models.engines import Samples, VoiceSettings
-from tests.call_parts import Hands, lanes, leg_parts
+from tests.call_parts import WISHES, Hands, lanes, leg_parts
 
 FRAME = 960
 
@@ -105,7 +106,7 @@ async def test_a_voice_change_acts_and_a_flush_silences_what_was_on_its_way() ->
         _say(leg.audio, np.full(1920, 0.4, np.float32))
         leg.audio.flush()
         assert not (await _hear(leg.audio, 2)).any()
-        leg.set_voice(VoiceSettings(preset="robot"))
+        leg.apply(replace(WISHES, voice=VoiceSettings(preset="robot")))
         _say(leg.audio, np.full(1920, 0.4, np.float32), 1920)
         assert np.allclose(await _hear(leg.audio, 2), 0.1)
 
@@ -113,11 +114,11 @@ async def test_a_voice_change_acts_and_a_flush_silences_what_was_on_its_way() ->
 async def test_passthrough_is_raw_and_muted_is_silent() -> None:
     """Raw only while passthrough is on; muted beats it."""
     async with _leg() as leg:
-        gate = leg.audio.gate
-        gate.passthrough = True
+        raw = replace(WISHES, passthrough_voice=True)
+        leg.apply(raw)
         _say(leg.audio, np.full(1920, 0.4, np.float32))
         assert np.allclose(await _hear(leg.audio, 2), 0.4)
-        gate.muted = True
+        leg.apply(replace(raw, muted_audio=True))
         _say(leg.audio, np.full(1920, 0.4, np.float32), 1920)
         assert not (await _hear(leg.audio, 2)).any()
 

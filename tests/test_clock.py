@@ -2,7 +2,7 @@
 
 import pytest
 
-from mirage_rtc.clock import CaptureClock, SyncRule
+from mirage_rtc.clock import CaptureClock, SyncRule, Transit
 
 
 def test_jitter_does_not_move_capture_time() -> None:
@@ -31,6 +31,22 @@ def test_a_jump_of_the_sender_is_followed() -> None:
     clock.capture_s(0.0, 10.0)
 
     assert clock.capture_s(60.0, 10.05) == pytest.approx(10.05)
+
+
+def test_sender_reports_put_two_tracks_on_one_clock() -> None:
+    """Video that began half a second after audio is 0.5 s apart once reported, slewed to, never stepped."""
+    client = Transit()
+    audio, video = CaptureClock(client), CaptureClock(client)
+    for n in range(100):
+        audio.capture_s(n * 0.02, 100.06 + n * 0.02, 5000.0 + n * 0.02)
+    captured = []
+    for n in range(100):
+        reported_s = 5000.5 + n * 0.05 if n >= 20 else None
+        captured.append(video.capture_s(n * 0.05, 100.64 + n * 0.05, reported_s))
+    steps = [after - before for before, after in zip(captured, captured[1:], strict=False)]
+
+    assert captured[-1] == pytest.approx(100.06 + 0.5 + 99 * 0.05, abs=0.025)  # the offset may rise 5 ms a second
+    assert all(abs(step - 0.05) < 0.004 for step in steps)
 
 
 def test_a_picture_over_150_ms_behind_the_audio_head_is_dropped() -> None:

@@ -8,7 +8,7 @@ import pytest
 from aiortc.codecs.h264 import H264Decoder, h264_depayload
 from aiortc.jitterbuffer import JitterFrame
 
-from mirage_rtc.aiortc_private import packetize_h264
+from mirage_rtc.aiortc_private.sender import packetize_h264
 from mirage_rtc.h264_encoder import RealtimeH264Encoder, level_for
 
 

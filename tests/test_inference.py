@@ -1,6 +1,7 @@
 """The inference lane with real worker processes."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -91,6 +92,44 @@ async def test_a_caller_that_gives_up_leaves_the_answers_in_order() -> None:
         assert await lane.run(("echo", "mine")) == "mine"
 
 
+async def test_a_hanging_job_whose_caller_gave_up_does_not_shift_the_answers() -> None:
+    """The worker is lost also when nobody waits: no later caller gets the late answer, which is another call's."""
+    async with _lane(reply_timeout_s=0.3) as lane:
+        first = asyncio.create_task(lane.run(("hang", 1.0)))
+        await asyncio.sleep(0.05)
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        await _until_ready(lane, 2)
+        assert [await lane.run(("echo", n)) for n in range(3)] == [0, 1, 2]
+
+
+async def test_a_worker_that_does_not_read_is_replaced() -> None:
+    """A stopped process blocks a large job at the pipe; past the time it is killed all the same."""
+    async with _lane(reply_timeout_s=0.3) as lane:
+        worker = lane._worker
+        assert worker is not None
+        assert worker._process is not None
+        worker._process.send_signal(signal.SIGSTOP)
+        with pytest.raises(LaneDown):
+            await lane.run(("echo", np.zeros(4_000_000, np.uint8)))
+        await _until_ready(lane, 2)
+        assert await lane.run(("echo", 1)) == 1
+
+
+async def test_closing_does_not_wait_for_a_starting_engine() -> None:
+    """An engine that takes its time is killed when the lane closes."""
+    spec = LaneSpec(engine=SPEC.engine, pipeline=SPEC.pipeline, warm_up=(("hang", 30),))
+    lane = Lane("test", spec)
+    starting = asyncio.create_task(lane.start())
+    async with asyncio.timeout(20):
+        while lane._worker is None or lane._worker._process is None:  # noqa: ASYNC110 - a lane sets no event
+            await asyncio.sleep(0.01)
+        await lane.close()
+        with pytest.raises(LaneDown):
+            await starting
+
+
 async def test_jobs_are_done_in_order_one_at_a_time() -> None:
     """Ten jobs at once come back counted 1 to 10."""
     async with _lane() as lane:
@@ -115,10 +154,11 @@ async def test_warm_up_jobs_are_done_before_ready() -> None:
 async def test_closing_ends_the_worker_and_refuses_jobs() -> None:
     """After `close`, twice, the process is gone."""
     async with _lane() as lane:
-        process = lane._process
+        worker = lane._worker
         await lane.close()
         with pytest.raises(LaneDown):
             await lane.run(("echo", 1))
 
-    assert process is not None
-    assert process.returncode is not None
+    assert worker is not None
+    assert worker._process is not None
+    assert worker._process.returncode is not None

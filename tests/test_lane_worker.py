@@ -18,9 +18,11 @@ def test_a_worker_answers_every_job_and_ends_with_the_pipe() -> None:
         ours.send(SPEC)
         assert ours.recv() == Ready(engine_name="named")
         answers = []
-        for job in (("echo", 5), ("raise",), ("refuse",)):
-            ours.send(job)
-            answers.append(ours.recv())
+        for number, job in enumerate((("echo", 5), ("raise",), ("refuse",))):
+            ours.send((number, job))
+            answered, answer = ours.recv()
+            assert answered == number
+            answers.append(answer)
         ours.close()
         assert worker.wait(20) == 0
 

@@ -68,8 +68,10 @@ async def test_a_lost_lane_is_reported_and_calls_go_on(tmp_path: Path) -> None:
         session.attach(listen)
         await peer.call(session)
         await peer.until(lambda: session.state().picture == "live")
-        calls._face_lanes[0]._lose_worker()
-        assert not calls.engines().ready
+        worker = calls._face_lanes[0]._worker
+        assert worker is not None
+        worker.kill()
+        await peer.until(lambda: not calls.engines().ready)
         await peer.until(lambda: calls.engines().ready and session.state().picture == "live")
         seen = len(peer.shades)
         await peer.until(lambda: len(peer.shades) > seen + 5)

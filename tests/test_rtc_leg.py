@@ -8,6 +8,7 @@ import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection
 
 from mirage_rtc import rtc_leg
+from mirage_rtc.aiortc_private.sender import EncoderSettings
 from mirage_rtc.errors import BadInput
 from mirage_rtc.grants import Grants
 from mirage_rtc.rtc_leg import Encoding, RtcLeg
@@ -17,7 +18,8 @@ from tests.call_parts import Hands, lanes, leg_parts, registry
 
 
 def _encoding(codec: str, threads: ThreadPoolExecutor, ips: tuple[str, ...] = ()) -> Encoding:
-    return Encoding(codec=codec, kbps_start=800, kbps_max=1200, threads=threads, advertise_ips=ips)
+    settings = EncoderSettings(threads=threads, kbps_start=800, kbps_max=1200)
+    return Encoding(codec=codec, settings=settings, advertise_ips=ips)
 
 
 @pytest.mark.parametrize("codec", ["h264", "vp8"])
@@ -29,7 +31,7 @@ async def test_the_answer_prefers_the_configured_codec_and_has_no_remb(codec: st
         await peer.setLocalDescription(await peer.createOffer())
         with ThreadPoolExecutor(1) as threads:
             encoding = _encoding(codec, threads, ("203.0.113.9",))
-            leg = RtcLeg(leg_parts(face, voice, Hands()), encoding=encoding, on_lost=lambda _: None)
+            leg = RtcLeg(leg_parts(face, voice, Hands()), encoding=encoding, on_lost=lambda *_: None)
             answer = await leg.answer(peer.localDescription.sdp)
             await leg.close()
         await peer.close()
@@ -48,7 +50,7 @@ async def test_two_cameras_in_one_offer_are_refused() -> None:
         peer.addTrack(FlatCamera())
         await peer.setLocalDescription(await peer.createOffer())
         with ThreadPoolExecutor(1) as threads:
-            leg = RtcLeg(leg_parts(face, voice, Hands()), encoding=_encoding("h264", threads), on_lost=lambda _: None)
+            leg = RtcLeg(leg_parts(face, voice, Hands()), encoding=_encoding("h264", threads), on_lost=lambda *_: None)
             with pytest.raises(BadInput) as refused:
                 await leg.answer(peer.localDescription.sdp)
             await leg.close()
@@ -65,7 +67,7 @@ async def test_candidates_are_taken_or_refused() -> None:
         peer.addTrack(FlatCamera())
         await peer.setLocalDescription(await peer.createOffer())
         with ThreadPoolExecutor(1) as threads:
-            leg = RtcLeg(leg_parts(face, voice, Hands()), encoding=_encoding("h264", threads), on_lost=lambda _: None)
+            leg = RtcLeg(leg_parts(face, voice, Hands()), encoding=_encoding("h264", threads), on_lost=lambda *_: None)
             await leg.answer(peer.localDescription.sdp)
             await leg.add_candidate(line, "0", 0)
             with pytest.raises(BadInput) as refused:

@@ -19,7 +19,8 @@ async def test_a_face_seat_follows_what_is_worn_and_a_new_worker() -> None:
         assert abs(luma((await seat.swap(picture(), 0.0)).i420) - SHADE_A) < 3
         seat.wear(MASK_B)
         assert abs(luma((await seat.swap(picture(), 0.1)).i420) - SHADE_B) < 3
-        face._lose_worker()
+        assert face._worker is not None
+        face._worker.kill()
         with pytest.raises(LaneDown):
             await seat.swap(picture(), 0.2)
         async with asyncio.timeout(30):

@@ -1,9 +1,13 @@
 """One call, with a real aiortc caller and scripted engines in real lanes."""
 
+import asyncio
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
+from mirage_rtc.consent import ConsentForm
 from mirage_rtc.errors import BadInput, Forbidden, NotFound
 from mirage_rtc.grants import Grants
 from mirage_rtc.session_events import Closed, SessionEvent, StateChanged
@@ -92,12 +96,15 @@ async def test_a_call_needs_only_one_medium(tmp_path: Path, *, camera: bool, mic
 
 @pytest.mark.parametrize("offer", ["", "nonsense", "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n"])
 async def test_a_bad_offer_is_refused_and_the_session_goes_on(tmp_path: Path, offer: str) -> None:
-    """The error is coded; a good offer afterwards is answered."""
+    """The error is coded, and the media that runs goes on."""
     async with registry(tmp_path) as (calls, _), caller() as peer:
         session = await calls.admit(subject="x", grants=Grants())
+        await peer.call(session)
+        await peer.until(lambda: len(peer.shades) > 5)
         with pytest.raises(BadInput) as refused:
             await session.negotiate(offer)
-        await peer.call(session)
+        seen = len(peer.shades)
+        await peer.until(lambda: len(peer.shades) > seen + 60)
 
     assert refused.value.code == "offer_bad"
 
@@ -149,3 +156,34 @@ async def test_what_is_worn_is_audited(tmp_path: Path) -> None:
 
     assert [event for event in ("swap_in", "passthrough", "session_end") if f'"{event}"' not in text] == []
     assert "somebody" not in text
+
+
+async def test_a_call_that_ended_while_an_offer_was_answered_stays_ended(tmp_path: Path) -> None:
+    """No leg is installed on a closed session, and no raw or swapped media goes on."""
+    async with registry(tmp_path) as (calls, _), caller() as peer:
+        session = await calls.admit(subject="x", grants=Grants())
+        peer.connection.addTrack(peer.camera)
+        await peer.connection.setLocalDescription(await peer.connection.createOffer())
+        answering = asyncio.create_task(session.negotiate(peer.connection.localDescription.sdp))
+        await asyncio.sleep(0)
+        await session.close("bye", "Good-bye.")
+        with pytest.raises(NotFound):
+            await answering
+
+    assert session._leg is None
+
+
+async def test_a_removed_portrait_falls_back_to_the_mask(tmp_path: Path) -> None:
+    """A reconnect after the worn portrait was removed wears the default mask."""
+    async with registry(tmp_path) as (calls, vault), caller() as peer:
+        session = await calls.admit(subject="x", grants=Grants())
+        ok, data = cv2.imencode(".png", np.full((64, 64, 3), 90, np.uint8))
+        form = ConsentForm(attested_by="A", subject_name="A", relation="self", purpose="test", attests=True)
+        card = await vault.enroll("x", data.tobytes(), form)
+        await session.wear(card.id)
+        vault.remove("x", card.id)
+        await peer.call(session)
+        await peer.until(lambda: peer.shades and _near(peer.shades[-1], SHADE_A))
+
+    assert ok
+    assert session.state().identity == "mask:a"

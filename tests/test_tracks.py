@@ -2,6 +2,7 @@
 
 import asyncio
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame, VideoFrame
 
+from mirage_rtc.clock import Transit
 from mirage_rtc.leg import Leg
 from mirage_rtc.tracks import (
     ConvertedAudioTrack,
@@ -36,6 +38,10 @@ class ScriptedTrack(MediaStreamTrack):
         if not self._frames:
             raise MediaStreamError
         return self._frames.pop(0)
+
+
+def _timing() -> dict[str, Any]:
+    return {"clock": Hands(), "client": Transit(), "reported": lambda pts, rate_hz: None}
 
 
 def _video(n: int, width_px: int = 64, height_px: int = 64) -> VideoFrame:
@@ -76,7 +82,7 @@ async def test_outgoing_pictures_grow_in_time_and_end_with_the_track() -> None:
         track = SwappedVideoTrack(leg.video, clock, leg.picture_sent)
         pts = []
         for _ in range(3):
-            leg.video.push(picture(128), capture_s=clock.now_s)
+            leg.video.push(lambda: picture(128), size_px=(64, 64), capture_s=clock.now_s)
             frame = await track.recv()
             pts.append(frame.pts or 0)
         assert not track.is_stale()
@@ -95,7 +101,7 @@ async def test_outgoing_sound_is_960_samples_contiguous() -> None:
     async with lanes() as (face, voice):
         leg = Leg(leg_parts(face, voice, Hands()), sample_rate_hz=48_000, frame_samples=960, fill=True)
         track = ConvertedAudioTrack(leg.audio, leg.sound_sent)
-        await pump_audio(ScriptedTrack("audio", [_audio(n) for n in range(4)]), leg.audio, Hands())
+        await pump_audio(ScriptedTrack("audio", [_audio(n) for n in range(4)]), leg.audio, **_timing())
         frames = [await track.recv() for _ in range(4)]
         leg.audio.flush()
         assert track.is_stale()
@@ -112,7 +118,7 @@ async def test_a_pump_drains_its_track_and_ends_with_it() -> None:
     async with lanes() as (face, voice):
         leg = Leg(leg_parts(face, voice, Hands()), sample_rate_hz=48_000, frame_samples=960, fill=True)
         frames: list[VideoFrame | AudioFrame] = [_video(0), _audio(0), _video(1, 4096, 2160), _video(2)]
-        await pump_video(ScriptedTrack("video", frames), leg.video, Hands())
+        await pump_video(ScriptedTrack("video", frames), leg.video, **_timing())
         assert leg.video.size_px == (64, 64)
         assert (await leg.video.next()).kind == "live"
         await leg.close()

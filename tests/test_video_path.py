@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import numpy as np
 
+from mirage_rtc.clock import monotonic_s
 from mirage_rtc.gate import SafePicture
 from mirage_rtc.leg import Leg
 from mirage_rtc.video_path import VideoPath
-from tests.call_parts import MASK_B, SHADE_A, SHADE_B, Hands, lanes, leg_parts, luma, picture
+from tests.call_parts import MASK_B, SHADE_A, SHADE_B, WISHES, Hands, lanes, leg_parts, luma, picture
 
 
 @asynccontextmanager
@@ -23,8 +25,12 @@ async def _leg() -> AsyncIterator[tuple[Leg, Hands]]:
             await leg.close()
 
 
+def _push(path: VideoPath, value: int, capture_s: float) -> None:
+    path.push(lambda: picture(value), size_px=(64, 64), capture_s=capture_s)
+
+
 async def _through(path: VideoPath, value: int, capture_s: float) -> SafePicture:
-    path.push(picture(value), capture_s=capture_s)
+    _push(path, value, capture_s)
     return await path.next()
 
 
@@ -53,7 +59,7 @@ async def test_a_new_identity_leaves_nothing_of_the_former_one() -> None:
     """After `wear` the next live picture is the new identity, and no frozen one shows the old."""
     async with _leg() as (leg, clock):
         await _through(leg.video, 128, clock.now_s)
-        leg.wear(MASK_B)
+        leg.apply(replace(WISHES, identity=MASK_B))
         covered = await _through(leg.video, 0, clock.now_s)
         live = await _through(leg.video, 128, clock.now_s)
 
@@ -64,13 +70,10 @@ async def test_a_new_identity_leaves_nothing_of_the_former_one() -> None:
 async def test_passthrough_sends_the_raw_picture_and_stops_at_once() -> None:
     """On: raw. Off: what was pushed before is not sent raw."""
     async with _leg() as (leg, clock):
-        gate = leg.video.gate
-        gate.passthrough = True
-        leg.video.flush()
+        leg.apply(replace(WISHES, passthrough_face=True))
         raw = await _through(leg.video, 77, clock.now_s)
-        leg.video.push(picture(77), capture_s=clock.now_s)
-        gate.passthrough = False
-        leg.video.flush()
+        _push(leg.video, 77, clock.now_s)
+        leg.apply(WISHES)
         after = await _through(leg.video, 128, clock.now_s)
 
     assert raw.kind == "passthrough"
@@ -81,7 +84,7 @@ async def test_passthrough_sends_the_raw_picture_and_stops_at_once() -> None:
 async def test_a_muted_camera_is_a_card() -> None:
     """Muting covers the picture without asking the engine."""
     async with _leg() as (leg, clock):
-        leg.video.muted = True
+        leg.apply(replace(WISHES, muted_video=True))
         assert (await _through(leg.video, 128, clock.now_s)).kind == "card"
 
 
@@ -100,7 +103,7 @@ async def test_a_burst_keeps_only_the_newest() -> None:
     """Of ten pictures pushed at once all but the newest (and the one being swapped) are dropped."""
     async with _leg() as (leg, clock):
         for n in range(10):
-            leg.video.push(picture(128), capture_s=clock.now_s + n / 1000)
+            _push(leg.video, 128, clock.now_s + n / 1000)
         last = await leg.video.next()
         async with asyncio.timeout(5):
             while last.kind != "live" or last.capture_s < clock.now_s + 0.009:
@@ -114,7 +117,7 @@ async def test_a_picture_too_late_for_the_voice_is_dropped_before_encoding() -> 
     async with _leg() as (leg, clock):
         await _through(leg.video, 128, clock.now_s)
         leg.sync.audio_sent(clock.now_s)
-        leg.video.push(picture(128), capture_s=clock.now_s - 0.2)
+        _push(leg.video, 128, clock.now_s - 0.2)
         after = await leg.video.next()
 
     assert after.kind == "frozen"
@@ -125,7 +128,37 @@ async def test_raw_pictures_are_not_changed_in_place() -> None:
     """The engine's work on a frame does not reach the caller's array."""
     raw = picture(128)
     async with _leg() as (leg, clock):
-        leg.video.push(raw, capture_s=clock.now_s)
+        leg.video.push(lambda: raw, size_px=(64, 64), capture_s=clock.now_s)
         await leg.video.next()
 
     assert np.array_equal(raw, picture(128))
+
+
+async def test_a_shut_leg_lets_only_the_card_through() -> None:
+    """A leg that was replaced sends nothing of the person, however long its transport takes to end."""
+    async with _leg() as (leg, clock):
+        await _through(leg.video, 128, clock.now_s)
+        leg.shut()
+        _push(leg.video, 128, clock.now_s)
+        kinds = {(await leg.video.next()).kind for _ in range(3)}
+
+    assert kinds == {"card"}
+
+
+async def test_a_picture_waits_for_its_voice() -> None:
+    """With a voice delay of 115 ms a picture leaves 100 ms after its capture, not before."""
+    async with lanes() as (face, voice):
+        leg = Leg(
+            replace(leg_parts(face, voice, Hands()), clock=monotonic_s),
+            sample_rate_hz=48_000,
+            frame_samples=960,
+            fill=True,
+        )
+        leg.audio_ms.add(115.0)
+        _push(leg.video, 128, captured_s := monotonic_s())
+        safe = await leg.video.next()
+        waited_s = monotonic_s() - captured_s
+        await leg.close()
+
+    assert safe.kind == "live"
+    assert waited_s >= 0.0999

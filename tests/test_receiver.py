@@ -1,0 +1,119 @@
+"""The tuned receiver, on a real aiortc receiver with a transport that records."""
+
+import inspect
+from typing import Any, cast
+
+from aiortc import RTCRtpReceiver
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters
+from aiortc.rtp import RtcpPacket, RtcpPsfbPacket, RtcpRtpfbPacket, RtcpSenderInfo, RtcpSrPacket, RtpPacket
+
+from mirage_rtc.aiortc_private.receiver import NACK_AGAIN_S, NACK_TRIES, PLI_EVERY_S, STALL_S, TunedReceiver
+from tests.call_parts import Hands
+from tests.rtp_wire import Wire
+
+H264 = RTCRtpCodecParameters(mimeType="video/H264", clockRate=90_000, payloadType=97)
+TOUCHED = (
+    "__kind __codecs __jitter_buffer __decoder_queue __timestamp_mapper __nack_generator __rtx_ssrc "
+    "_handle_rtp_packet _handle_rtcp_packet _send_rtcp_nack _send_rtcp_pli"
+)
+
+
+def test_upstream_still_has_the_private_names() -> None:
+    """Every private name that is touched is used by upstream's own code."""
+    source = inspect.getsource(RTCRtpReceiver)
+
+    assert [name for name in TOUCHED.split() if f"self.{name}" not in source and f"def {name}" not in source] == []
+
+
+class Rig:
+    """A receiver of H.264 pictures of two packets each, a clock set by hand, and what it sent."""
+
+    def __init__(self) -> None:
+        self.clock = Hands()
+        self.wire = Wire()
+        self.upstream = cast("Any", RTCRtpReceiver("video", cast("Any", self.wire)))
+        self.upstream._RTCRtpReceiver__codecs[97] = H264
+        self.upstream._set_rtcp_ssrc(7)
+        self.upstream._RTCRtpReceiver__decoder_thread = object()
+        self.tuned = TunedReceiver(self.upstream, clock=self.clock, on_packet=lambda: None)
+
+    async def take(self, sequence: int, *, key: bool = False) -> None:
+        """One packet of picture `sequence // 2`."""
+        packet = RtpPacket(
+            payload_type=97, sequence_number=sequence, timestamp=sequence // 2 * 4500, marker=sequence % 2, ssrc=5
+        )
+        packet.payload = b"\x65\x88" if key else b"\x41\x9a"
+        await self.upstream._handle_rtp_packet(packet, 0)
+
+    async def tick(self, seconds: float) -> None:
+        """Let time pass, then do what `run` does every 20 ms."""
+        self.clock.now_s += seconds
+        await self.tuned.tick()
+
+    def asked(self, kind: type) -> int:
+        """How many RTCP packets of a kind were sent."""
+        return sum(isinstance(packet, kind) for data in self.wire.sent for packet in RtcpPacket.parse(data))
+
+
+async def _with_a_hole() -> Rig:
+    rig = Rig()
+    for sequence in (0, 1, 2, 4, 5):
+        await rig.take(sequence, key=sequence < 2)
+    return rig
+
+
+async def test_a_missing_packet_is_asked_for_again_a_bounded_number_of_times() -> None:
+    """Upstream asks once; we ask until the fourth time, at intervals, and what comes then is used."""
+    rig = await _with_a_hole()
+    assert rig.asked(RtcpRtpfbPacket) == 1
+    for _ in range(10):
+        await rig.tuned._ask_again()
+        rig.clock.now_s += NACK_AGAIN_S * 1.01
+
+    assert rig.asked(RtcpRtpfbPacket) == NACK_TRIES
+    await rig.take(3)
+    assert rig.tuned._decode.offered == 3
+
+
+async def test_what_came_is_not_asked_for_again() -> None:
+    """A retransmission that arrives ends the asking."""
+    rig = await _with_a_hole()
+    await rig.take(3)
+    for _ in range(5):
+        await rig.tick(NACK_AGAIN_S * 1.01)
+
+    assert rig.asked(RtcpRtpfbPacket) == 1
+    assert rig.asked(RtcpPsfbPacket) == 0
+
+
+async def test_a_picture_that_stalls_asks_for_a_key_frame_and_goes_on_with_it() -> None:
+    """250 ms without a whole picture: a PLI, not more than one in 500 ms, and on at the key frame."""
+    rig = await _with_a_hole()
+    await rig.tick(STALL_S / 2)
+    assert rig.asked(RtcpPsfbPacket) == 0
+    await rig.tick(STALL_S)
+    await rig.take(6)
+    await rig.tick(0.1)
+    assert rig.asked(RtcpPsfbPacket) == 1
+    await rig.tick(PLI_EVERY_S)
+    assert rig.asked(RtcpPsfbPacket) == 2
+    before = rig.tuned._decode.offered
+    for sequence in (8, 9, 10, 11):
+        await rig.take(sequence, key=sequence < 10)
+
+    assert rig.tuned._decode.offered == before + 2
+
+
+async def test_the_peers_reports_say_when_a_frame_was_captured() -> None:
+    """From the first report on each pts has a time on the peer's clock, also across the RTP timestamp's wrap."""
+    rig = Rig()
+    assert rig.tuned.sender_s(0, 90_000) is None
+    await rig.take(0, key=True)
+    await rig.take(1, key=True)
+    info = RtcpSenderInfo(
+        ntp_timestamp=round(3_000_000_000.5 * 2**32), rtp_timestamp=-9000 % 2**32, packet_count=1, octet_count=1
+    )
+    await rig.upstream._handle_rtcp_packet(RtcpSrPacket(ssrc=5, sender_info=info))
+
+    assert rig.tuned.sender_s(0, 90_000) == 3_000_000_000.6
+    assert rig.tuned.sender_s(90_000, 90_000) == 3_000_000_001.6
