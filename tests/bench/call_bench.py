@@ -1,4 +1,4 @@
-"""The 60 s call in a real Chromium: `python -m tests.bench.call_bench [seconds] [mask id]`, from the repository root.
+"""The 60 s call in a real Chromium: `python -m tests.bench.call_bench [seconds] [mask:NAME | portrait]`, from the root.
 
 Prints returned frames a second (median over whole seconds), CPU of every process, the load, the browser's latency
 figures, how many returned pictures show the raw face, and writes a screenshot. State the load beside any figure of it.
@@ -13,6 +13,10 @@ import time
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
+
+import aiohttp
+import cv2
+from playwright.async_api import FilePayload
 
 from tests import media
 from tests.browser import BrowserCall, RunningServer, chromium, running_server
@@ -83,11 +87,38 @@ def _buffer_ms(samples: list[dict[str, Any]], kind: str) -> float:
     return float(1000 * (last["jitterBufferDelay"] - first["jitterBufferDelay"]) / max(1, emitted))
 
 
-async def _measure(server: RunningServer, call: BrowserCall, seconds: int, mask: str) -> dict[str, Any]:
+async def _loop_lag_ms(server: RunningServer) -> str:
+    """Median and 99th percentile, as the bounds of the histogram's buckets that hold them."""
+    async with aiohttp.ClientSession() as http, http.get(server.url + "/metrics") as answer:
+        lines = [line for line in (await answer.text()).splitlines() if line.startswith("mirage_loop_lag_ms_bucket")]
+    buckets = [(line.split('le="')[1].split('"')[0], float(line.rsplit(" ", 1)[1])) for line in lines]
+    total = buckets[-1][1]
+    p50, p99 = (next(le for le, count in buckets if count >= share * total) for share in (0.5, 0.99))
+    return f"<= {p50} / <= {p99}"
+
+
+async def _enroll(call: BrowserCall) -> None:
+    """Upload another person's face as a caller does, consent form and all, and wear it."""
+    _, data = cv2.imencode(".png", media.still("woman_a"))
+    portrait = FilePayload(name="other.png", mimeType="image/png", buffer=data.tobytes())
+    await call.page.set_input_files("#portrait-file", portrait)
+    await call.page.check("#consent-form [value=permission]", force=True)
+    await call.page.fill("#consent-form [name=attested_by]", "The bench")
+    await call.page.fill("#consent-form [name=subject_name]", "Someone of GRID")
+    await call.page.fill("#consent-form [name=purpose]", "Measuring")
+    await call.page.check("#consent-form [name=attests]", force=True)
+    await call.page.click("#consent-submit")
+    await call.page.wait_for_selector("[data-identity^='portrait:']", timeout=30_000)
+    await call.page.click("[data-identity^='portrait:']")
+
+
+async def _measure(server: RunningServer, call: BrowserCall, seconds: int, face: str) -> dict[str, Any]:
     await call.go_live(server.link)
     await call.until_path("webrtc")
-    if mask:
-        await call.page.click(f"#gallery [data-id='{mask}'], #gallery [value='{mask}']")
+    if face == "portrait":
+        await _enroll(call)
+    elif face:
+        await call.page.click(f"[data-identity='{face}']")
     await call.until_decoded(40)
     before, began_s = cpu_seconds(os.getpid()), time.monotonic()
     samples = await _sample(call, seconds)
@@ -101,18 +132,19 @@ async def _measure(server: RunningServer, call: BrowserCall, seconds: int, mask:
         "video buffer ms": round(_buffer_ms(samples, "video"), 1),
         "audio buffer ms": round(_buffer_ms(samples, "audio"), 1),
         "freezes": samples[-1]["inbound-rtp-video"]["freezeCount"],
+        "event loop lag p50 / p99 ms": await _loop_lag_ms(server),
         "server and page say": (await call.state())["stats"],
         "page errors": call.errors,
         "screenshot": str(SCREENSHOT),
     }
 
 
-async def main(seconds: int = 60, mask: str = "") -> None:
+async def main(seconds: int = 60, face: str = "") -> None:
     """Place the call and print what was measured."""
     clip, voice = media.talking_head("man_a"), media.speech("man")
     with tempfile.TemporaryDirectory() as folder:
         async with running_server(Path(folder) / "data") as server, chromium(Path(folder) / "tab", clip, voice) as call:
-            measured = await _measure(server, call, seconds, mask)
+            measured = await _measure(server, call, seconds, face)
             shown = await call.watch(20)
     measured["raw faces in 20 returned pictures"] = len(FaceWatch(clip).leaks(shown))
     sys.stdout.write("\n".join(f"{name}: {value}" for name, value in measured.items()) + "\n")
