@@ -3,6 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _STAGE_BUCKETS_MS = (0.5, 1, 2, 3, 5, 8, 12, 18, 25, 35, 50, 80, 120, 250, 500)
+_LAG_BUCKETS_MS = (0.5, 1, 2, 3, 5, 7, 10, 15, 25, 50, 100, 250, 1000)
 _RATIO_BUCKETS = (0.1, 0.2, 0.28, 0.4, 0.55, 0.65, 0.75, 0.8, 1.0, 1.5, 3.0)
 _LATENCY_BUCKETS_MS = (10, 20, 30, 40, 60, 80, 100, 125, 150, 200, 250, 350, 500, 1000)
 ACCEPT_RATIO = 0.65
@@ -38,7 +39,7 @@ class Metrics:
         self.calls = Gauge("mirage_calls", "Calls now.", registry=take)
         self.lane_starts = Counter("mirage_lane_states", "Lane state changes.", ["lane", "state"], registry=take)
         self.loop_lag_ms = Histogram(
-            "mirage_loop_lag_ms", "Lag of the event loop.", buckets=_STAGE_BUCKETS_MS, registry=take
+            "mirage_loop_lag_ms", "Lag of the event loop.", buckets=_LAG_BUCKETS_MS, registry=take
         )
 
     def observe_stages(self, engine: str, stage_ms: dict[str, float], total_ms: float) -> None:

@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 from aiortc import MediaStreamTrack, RTCRtpSender
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
-from aiortc.rtp import RtcpSenderInfo, RtcpSrPacket, compute_audio_level_dbov
+from aiortc.rtp import (
+    RTCP_PSFB_APP,
+    RtcpPsfbPacket,
+    RtcpReceiverInfo,
+    RtcpRrPacket,
+    RtcpSenderInfo,
+    RtcpSrPacket,
+    compute_audio_level_dbov,
+    pack_remb_fci,
+)
 from av import AudioFrame, VideoFrame
 
 from mirage_rtc.aiortc_private.sender import EncoderSettings, TunedSender, audio_level_dbov, ntp_timestamp
@@ -17,7 +26,7 @@ from tests.rtp_wire import Wire
 
 H264 = RTCRtpCodecParameters(mimeType="video/H264", clockRate=90_000, payloadType=97)
 TOUCHED = (
-    "__track __force_keyframe __encoder __rtp_timestamp __rtp_history __lsr "
+    "__track __force_keyframe _ssrc __rtp_timestamp __rtp_history __lsr "
     "_send_keyframe _next_encoded_frame _send_rtcp _retransmit"
 )
 
@@ -130,6 +139,23 @@ async def test_sender_reports_carry_the_time_of_capture() -> None:
     assert report.sender_info.rtp_timestamp == 123_456
     assert report.sender_info.ntp_timestamp == ntp_timestamp(1_000_000.0 + captured_s)
     assert upstream._RTCRtpSender__lsr == (report.sender_info.ntp_timestamp >> 16) & 0xFFFFFFFF
+
+
+async def test_the_bitrate_follows_reported_loss_and_no_remb() -> None:
+    """A fifth of the packets lost lowers the target; an estimate of the peer's does not change it."""
+    lossy = RtcpReceiverInfo(ssrc=0, fraction_lost=51, packets_lost=9, highest_sequence=0, jitter=0, lsr=0, dlsr=0)
+    with ThreadPoolExecutor(1) as threads:
+        tuned, _, upstream, _ = _tuned(threads)
+        await upstream._next_encoded_frame(H264)
+        before = tuned._encoder.target_bitrate
+        fci = pack_remb_fci(160_000, [upstream._ssrc])
+        await upstream._handle_rtcp_packet(RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=1, media_ssrc=0, fci=fci))
+        assert tuned._encoder.target_bitrate == before
+        lossy.ssrc = upstream._ssrc
+        await upstream._handle_rtcp_packet(RtcpRrPacket(ssrc=1, reports=[lossy]))
+
+    assert before == 500_000
+    assert 440_000 < tuned._encoder.target_bitrate < 460_000
 
 
 @pytest.mark.parametrize("peak", [0, 10, 3000, 32000])

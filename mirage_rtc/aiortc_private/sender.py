@@ -15,10 +15,11 @@ from aiortc import RTCRtpSender
 from aiortc.codecs import get_encoder
 from aiortc.codecs.h264 import H264Encoder
 from aiortc.rtcrtpsender import RTCEncodedFrame
-from aiortc.rtp import RtcpSrPacket
+from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtcpSrPacket
 from av import AudioFrame
 
 from mirage_rtc.h264_encoder import RealtimeH264Encoder
+from mirage_rtc.loss_bitrate import LossBitrate
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ class TunedSender:
         self._wall_offset_s = wall_offset_s
         self._on_feedback = on_feedback
         self._encoder: Any = None
+        self._bitrate = LossBitrate(start_bps=settings.kbps_start * 1000, max_bps=settings.kbps_max * 1000)
         self._encoded_generation = source.generation
         self._encoded: tuple[int, float] | None = None
         self._sent: tuple[int, float] | None = None
@@ -122,7 +124,7 @@ class TunedSender:
                 if h264
                 else get_encoder(codec)
             )
-            self._upstream._RTCRtpSender__encoder = self._encoder  # upstream hands it the peer's bitrate estimate
+            self._follow(self._bitrate.target_bps)
         return self._encoder
 
     def _note_sent(self) -> None:
@@ -144,7 +146,16 @@ class TunedSender:
 
     async def _take_rtcp(self, packet: Any) -> None:
         self._on_feedback()
+        if isinstance(packet, RtcpPsfbPacket) and packet.fmt == RTCP_PSFB_APP:
+            return  # REMB, see `loss_bitrate`
+        for report in getattr(packet, "reports", ()):
+            if report.ssrc == self._upstream._ssrc:
+                self._follow(self._bitrate.report(report.fraction_lost / 256))
         await self._handle_rtcp(packet)
+
+    def _follow(self, target_bps: int) -> None:
+        if hasattr(self._encoder, "target_bitrate"):
+            self._encoder.target_bitrate = target_bps
 
 
 def ntp_timestamp(unix_s: float) -> int:
