@@ -36,7 +36,11 @@ from signaling import app, auth
 PACKAGED_PAGE = Path(app.__file__).resolve().parent / "web"
 CHECKOUT_PAGE = Path(app.__file__).resolve().parent.parent / "web"
 
-ENGINES = {"mesh": "embedded mesh warp on the CPU", "world": "embedded WORLD vocoder on the CPU"}
+ENGINES = {
+    "mesh": "embedded mesh warp on the CPU",
+    "world": "embedded WORLD vocoder on the CPU",
+    "psola": "embedded TD-PSOLA on the CPU (install pyworld-prebuilt for the better one)",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -149,7 +153,7 @@ def _face(settings: Config) -> LaneSpec:
 
 def _voice() -> LaneSpec:
     return LaneSpec(
-        engine="models.world_voice_engine:WorldVoiceEngine", pipeline="mirage_rtc.voice_pipeline:VoicePipeline"
+        engine="models.voice_engine_choice:open_voice_engine", pipeline="mirage_rtc.voice_pipeline:VoicePipeline"
     )
 
 

@@ -44,6 +44,9 @@ DEPENDENCIES = {
 }
 """Distribution -> the module whose import proves that it works. The same set as in pyproject.toml (tested)."""
 
+SPARE = {"pyworld-prebuilt": "the voice engine is the embedded TD-PSOLA instead of the better WORLD"}
+"""Dependencies that the server starts without, and what is lost."""
+
 PROGRAMS = {
     "chromium": "only the browser tests need it: apt-get install chromium",
     "turnserver": "only callers behind strict firewalls need TURN: apt-get install coturn, then turn/README.md",
@@ -92,14 +95,17 @@ def _python() -> Finding:
 
 def _dependency(name: str, module: str) -> Finding:
     mend = f"run `{sys.executable} -m pip install --force-reinstall {name}`"
+    grade: Grade = "note" if name in SPARE else "fault"
+    lost = f": {SPARE[name]}" if name in SPARE else ""
     try:
         version = importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        return Finding(grade="fault", what=f"{name} is not installed", mend=mend)
+        return Finding(grade=grade, what=f"{name} is not installed{lost}", mend=mend)
     try:
         importlib.import_module(module)
     except Exception as error:  # noqa: BLE001  a broken native library raises ImportError, OSError, AttributeError ...
-        return Finding(grade="fault", what=f"{name} {version} does not import ({type(error).__name__})", mend=mend)
+        what = f"{name} {version} does not import ({type(error).__name__}){lost}"
+        return Finding(grade=grade, what=what, mend=mend)
     return Finding(grade="ok", what=f"{name} {version}")
 
 
@@ -117,11 +123,12 @@ def _models(config: Config) -> Iterable[Finding]:
 
 
 def _engines(dependencies: list[Finding]) -> Iterable[Finding]:
-    broken = {name for name, finding in zip(DEPENDENCIES, dependencies, strict=True) if finding.grade == "fault"}
+    broken = {name for name, finding in zip(DEPENDENCIES, dependencies, strict=True) if finding.grade != "ok"}
     if not broken & {"ai-edge-litert", "opencv-python-headless", "numpy"}:
         yield Finding(grade="ok", what="face engine: embedded mesh warp, on the CPU")
-    if not broken & {"pyworld-prebuilt", "numpy"}:
-        yield Finding(grade="ok", what="voice engine: embedded WORLD, on the CPU")
+    if "numpy" not in broken:
+        voice = "TD-PSOLA" if "pyworld-prebuilt" in broken else "WORLD"
+        yield Finding(grade="ok", what=f"voice engine: embedded {voice}, on the CPU")
 
 
 def _data_dir(data_dir: Path) -> Finding:

@@ -2,9 +2,10 @@
 
 Kept are the mean and spread of log pitch and the mean spectral envelope in mel bands: too little to clone anyone,
 enough to lean the disguise in the reference's direction. The clip is measured once, the speaker online. Called by
-`models.world_voice_engine` and `models.voice_shaping`.
+the embedded voice engines and `models.voice_shaping`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from models.engines import Samples, VoiceProfile
 from models.resample import Resampler
-from models.world_analysis import BINS, FRAME_MS, RATE_HZ, Frames, analyse_clip
+from models.voice_frames import BINS, FRAME_MS, RATE_HZ, Frames
 
 BANDS = 48
 _TOP_HZ = 7800.0  # a 16 kHz clip says nothing above
@@ -132,8 +133,11 @@ class RunningStatistics:
         )
 
 
-def measure(clip: Samples, sample_rate_hz: int) -> VoiceProfile:
-    """Measure a reference clip, (n,) at `sample_rate_hz`, 3 to 30 s; ValueError when it holds no usable speech."""
+def measure(clip: Samples, sample_rate_hz: int, analyse: Callable[[Array], Frames]) -> VoiceProfile:
+    """Measure a reference clip, (n,) at `sample_rate_hz`, 3 to 30 s; ValueError when it holds no usable speech.
+
+    `analyse` is the engine's own analysis of a whole clip at 24 kHz.
+    """
     if sample_rate_hz not in (8000, 16000, 22050, 24000, 32000, 44100, 48000):
         raise ValueError("The clip's sample rate must be 8, 16, 22.05, 24, 32, 44.1 or 48 kHz.")
     if clip.ndim != 1 or not np.isfinite(clip).all():
@@ -141,7 +145,7 @@ def measure(clip: Samples, sample_rate_hz: int) -> VoiceProfile:
     seconds = len(clip) / sample_rate_hz
     if not _MIN_CLIP_S <= seconds <= _MAX_CLIP_S:
         raise ValueError(f"The clip must last {_MIN_CLIP_S:.0f} to {_MAX_CLIP_S:.0f} s.")
-    frames = analyse_clip(_at_inner_rate(clip, sample_rate_hz))
+    frames = analyse(_at_inner_rate(clip, sample_rate_hz))
     statistics = RunningStatistics()
     statistics.update(_without_octave_errors(frames))
     summary = statistics.summary()

@@ -1,6 +1,6 @@
 """How a speaker's frames become another voice: pitch map, vocal-tract warp, envelope shift, breath, whisper.
 
-Called by `models.world_voice_engine` between analysis and synthesis. Every change of voice glides over some 50 ms of
+Called by the embedded voice engines between analysis and synthesis. Every change of voice glides over some 50 ms of
 frames, and since pulses are placed one by one no click can arise. The direction of an adaptive preset and the map
 towards a reference follow the speaker as measured so far.
 """
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from models import voice_match
 from models.engines import VoiceSettings
+from models.voice_frames import BINS, Frames
 from models.voice_match import RunningStatistics, VoiceStatistics
 from models.voice_presets import check, effective, preset, too_close
-from models.world_analysis import BINS, Frames
 
 _SEMITONE = log(2.0) / 12
 _LEVELLING = 0.01  # of the way, each frame
@@ -33,6 +33,17 @@ _BREATH_TILT = np.linspace(0.35, 1.0, BINS)
 _WHISPER_TILT = np.minimum(1.0, (np.arange(BINS) + 1) / 43.0)  # below 1 kHz a whisper lacks the voice's boom
 
 Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shaped:
+    """The frames of the other voice, and how they came about, for an engine that bends the wave itself."""
+
+    frames: Frames
+    formant_ratio: Array
+    """(n,): by how much frequencies were stretched."""
+    colour: Array
+    """(n, BINS): log power added after the stretching, loudness correction included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,16 +80,26 @@ class VoiceShaper:
 
     def apply(self, frames: Frames) -> Frames:
         """The frames of the other voice, as many as came in, as loud as they were."""
+        return self.shape(frames).frames
+
+    def shape(self, frames: Frames) -> Shaped:
+        """Like `apply`, and how it was done."""
         silent_so_far = self._speaker.voiced == 0
         self._speaker.update(frames)
         target = self._plan()
         if self._shape is None or silent_so_far:
             self._shape = target
         scalars, envelope = self._glide(target, len(frames.f0_hz))
-        return self._level(frames, _shaped(frames, scalars, envelope))
+        after = _shaped(frames, scalars, envelope)
+        gain = self._level(frames, after)[:, None]
+        return Shaped(
+            frames=replace(after, power=after.power * gain),
+            formant_ratio=np.exp(scalars[:, 2]),
+            colour=envelope + np.log(gain),
+        )
 
-    def _level(self, before: Frames, after: Frames) -> Frames:
-        """Keep the loudness over half a second; frame by frame would undo the contrast between sounds."""
+    def _level(self, before: Frames, after: Frames) -> Array:
+        """(n,) power gain that keeps the loudness over half a second; frame by frame would undo their contrast."""
         powers = np.stack([_audible(before), _audible(after)], axis=1)
         gain = np.empty(len(powers))
         for i, pair in enumerate(powers):
@@ -86,7 +107,7 @@ class VoiceShaper:
             bounded = pair * min(1.0, _LOUDEST_STEP * (self._powers[0] + _LEAST_POWER) / (pair[0] + _LEAST_POWER))
             self._powers += _LEVELLING * (bounded - self._powers)
             gain[i] = (self._powers[0] + _LEAST_POWER) / (self._powers[1] + _LEAST_POWER)
-        return replace(after, power=after.power * gain[:, None])
+        return gain
 
     def _glide(self, target: _Shape, count: int) -> tuple[Array, Array]:
         """(n, 5) scalars and (n, BINS) envelopes on their exponential way to the target."""

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.world_analysis import BINS, FFT_SIZE, FRAME_SAMPLES, RATE_HZ, Frames, silent_frames
+from models.voice_frames import BINS, FFT_SIZE, FRAME_SAMPLES, RATE_HZ, Frames, silent_frames
 
 PRE_RING_SAMPLES = 8
 """Constant delay that leaves room for the ringing of a sub-sample shift before its pulse."""
 DELAY_S = PRE_RING_SAMPLES / RATE_HZ
+LOW_CUT = np.minimum(1.0, np.arange(BINS) * RATE_HZ / FFT_SIZE / 60.0) ** 2
+"""(BINS,) amplitude: no DC, nothing below speech."""
 
 _GRAIN = 2 * FRAME_SAMPLES
 _NOISE_FFT = 256  # shortest power of two that holds a grain
@@ -23,7 +25,6 @@ _NOISE_BINS = _NOISE_FFT // 2 + 1
 _FOLD = FFT_SIZE // _NOISE_FFT
 _FLOOR = 1e-16
 _ANGULAR = 2 * np.pi * np.arange(BINS) / FFT_SIZE
-_LOW_CUT = np.minimum(1.0, np.arange(BINS) * RATE_HZ / FFT_SIZE / 60.0) ** 2  # no DC, nothing below speech
 _CAUSAL = np.concatenate([[1.0], np.full(FFT_SIZE // 2 - 1, 2.0), [1.0], np.zeros(FFT_SIZE // 2 - 1)])
 _GRAIN_WINDOW = np.sin(np.pi * (np.arange(_GRAIN) + 0.5) / _GRAIN)  # squares of neighbours sum to one
 
@@ -41,7 +42,7 @@ class _Pulses:
     weight: Array
 
 
-def _minimum_phase(log_amplitude: Array) -> Spectra:
+def minimum_phase(log_amplitude: Array) -> Spectra:
     """Complex log spectrum of the minimum-phase filter with this log amplitude, by the real cepstrum."""
     cepstrum = np.fft.irfft(log_amplitude, FFT_SIZE, axis=1) * _CAUSAL
     return np.asarray(np.fft.rfft(cepstrum, axis=1))
@@ -74,7 +75,7 @@ class WorldSynthesiser:
 
     def _add_noise(self, out: Array, frames: Frames) -> None:
         """One grain of random phase a frame, centred on it; the generator gives the same numbers whatever the hop."""
-        power = frames.power * np.square(frames.aperiodicity * frames.gain[:, None] * _LOW_CUT)
+        power = frames.power * np.square(frames.aperiodicity * frames.gain[:, None] * LOW_CUT)
         amplitude = np.sqrt(_fold(power) * _NOISE_FFT)
         turn = self._noise.random((len(power), _NOISE_BINS))
         grains = np.fft.irfft(np.exp(2j * np.pi * turn) * amplitude, _NOISE_FFT, axis=1)[:, :_GRAIN]
@@ -86,7 +87,7 @@ class WorldSynthesiser:
 
     def _add_pulses(self, out: Array, frames: Frames) -> None:
         harmonic = np.maximum(1 - np.square(frames.aperiodicity), 1e-6)
-        filters = _minimum_phase(0.5 * np.log(np.maximum(frames.power, _FLOOR) * harmonic))
+        filters = minimum_phase(0.5 * np.log(np.maximum(frames.power, _FLOOR) * harmonic))
         filters = np.concatenate([self._last_filter, filters])
         self._last_filter = filters[-1:]
         f0 = np.concatenate([self._last.f0_hz, frames.f0_hz])
@@ -131,5 +132,5 @@ def _responses(
     start = np.floor(pulses.position).astype(np.intp)
     delay = PRE_RING_SAMPLES + pulses.position - start
     spectra = np.exp(filters[left] * (1 - share) + filters[right] * share - 1j * delay[:, None] * _ANGULAR)
-    spectra *= (np.sqrt(pulses.period) * fade)[:, None] * _LOW_CUT
+    spectra *= (np.sqrt(pulses.period) * fade)[:, None] * LOW_CUT
     return start, np.fft.irfft(spectra, FFT_SIZE, axis=1)

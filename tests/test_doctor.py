@@ -70,10 +70,23 @@ def test_a_missing_package_is_a_fault_with_the_command_that_installs_it(
 
 def test_a_package_that_does_not_import_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An installed wheel whose native library is broken counts as missing."""
-    monkeypatch.setitem(DEPENDENCIES, "pyworld-prebuilt", "no_such_module")
-    text = report(configuration(tmp_path))[1]
+    monkeypatch.setitem(DEPENDENCIES, "ai-edge-litert", "no_such_module")
+    code, text = report(configuration(tmp_path))
+    assert code == 1
     assert "does not import (ModuleNotFoundError)" in text
-    assert "voice engine" not in text
+    assert "face engine" not in text
+
+
+def test_without_pyworld_the_server_starts_with_the_other_voice_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A note with the consequence and the command that mends it, no fault."""
+    monkeypatch.setitem(DEPENDENCIES, "pyworld-prebuilt", "no_such_module")
+    code, text = report(configuration(tmp_path))
+    assert code == 0
+    assert re.search(r"note +pyworld-prebuilt .* does not import .*: the voice engine is the embedded TD-PSOLA", text)
+    assert "--force-reinstall pyworld-prebuilt" in text
+    assert "voice engine: embedded TD-PSOLA" in text
 
 
 def test_a_port_in_use_is_a_fault(tmp_path: Path) -> None:

@@ -89,4 +89,4 @@ def test_towards_a_reference_the_voice_leaves_the_speaker_too(pairs: dict[str, t
 
 def reference_of(wave: Samples) -> VoiceProfile:
     """A profile out of a clip of at least 3 s: repeated where the recording is shorter."""
-    return measure(np.tile(wave, 2)[: 6 * RATE_HZ], RATE_HZ)
+    return measure(np.tile(wave, 2)[: 6 * RATE_HZ], RATE_HZ, analyse_clip)

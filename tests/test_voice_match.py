@@ -20,7 +20,7 @@ from tests.speech import Speaker, pitch_hz, speech
 @pytest.mark.parametrize("rate_hz", [16_000, 44_100, 48_000])
 def test_a_clip_is_measured_alike_at_every_rate(rate_hz: int) -> None:
     """Mean pitch within a third of a semitone of the truth, whatever the clip's sample rate."""
-    found = statistics_of(measure(speech(4.0, rate_hz, Speaker(f0_hz=150.0)), rate_hz))
+    found = statistics_of(measure(speech(4.0, rate_hz, Speaker(f0_hz=150.0)), rate_hz, analyse_clip))
     truth = pitch_hz(4.0, rate_hz, Speaker(f0_hz=150.0))
     assert abs(12 * (found.log_f0_mean - np.log(truth).mean()) / np.log(2)) < 0.3
     assert 0.02 < found.log_f0_sd < 0.2
@@ -41,18 +41,18 @@ def test_a_clip_is_measured_alike_at_every_rate(rate_hz: int) -> None:
 def test_a_clip_without_usable_speech_is_refused(clip: np.ndarray, sentence: str) -> None:
     """With a sentence that says what is wanted."""
     with pytest.raises(ValueError, match=sentence):
-        measure(clip, 16_000)
+        measure(clip, 16_000, analyse_clip)
 
 
 def test_an_odd_sample_rate_is_refused() -> None:
     """Only usual rates convert to whole blocks."""
     with pytest.raises(ValueError, match="sample rate"):
-        measure(np.zeros(50_000, dtype=np.float32), 12_345)
+        measure(np.zeros(50_000, dtype=np.float32), 12_345, analyse_clip)
 
 
 def test_a_profile_of_another_engine_is_refused() -> None:
     """Profiles are opaque, but not blindly trusted."""
-    profile = measure(speech(4.0, 16_000), 16_000)
+    profile = measure(speech(4.0, 16_000), 16_000, analyse_clip)
     profile.values.pop("envelope")
     with pytest.raises(ValueError, match="measure the clip again"):
         statistics_of(profile)

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from models.engines import VoiceSettings
+from models.voice_frames import BINS, Frames
 from models.voice_match import measure
 from models.voice_shaping import VoiceShaper
-from models.world_analysis import BINS, Frames
+from models.world_analysis import analyse_clip
 from tests.speech import Speaker, speech
 
 
@@ -92,7 +93,7 @@ def test_loudness_stays() -> None:
 def test_towards_oneself_the_least_disguise_is_kept() -> None:
     """A reference of the speaker's own voice does not bring the speaker's own voice out."""
     wave = speech(4.0, 24_000, Speaker(f0_hz=120.0))
-    own = measure(wave, 24_000)
+    own = measure(wave, 24_000, analyse_clip)
     shaper = VoiceShaper(VoiceSettings(preset="custom", reference=own))
     for _ in range(60):
         after = shaper.apply(frames(8, f0_hz=120.0))
@@ -102,7 +103,7 @@ def test_towards_oneself_the_least_disguise_is_kept() -> None:
 
 def test_a_reference_moves_the_pitch_to_its_own() -> None:
     """A man at 115 Hz towards a woman at 210 Hz lands near 210 Hz."""
-    reference = measure(speech(4.0, 16_000, Speaker(f0_hz=210.0, tract=1.15)), 16_000)
+    reference = measure(speech(4.0, 16_000, Speaker(f0_hz=210.0, tract=1.15)), 16_000, analyse_clip)
     shaper = VoiceShaper(VoiceSettings(preset="custom", reference=reference))
     for _ in range(40):
         after = shaper.apply(frames(8, f0_hz=115.0))

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.world_analysis import BINS, LOOK_AHEAD_MS, RATE_HZ, Frames, WorldAnalyser, analyse_clip
+from models.voice_frames import BINS, RATE_HZ, Frames
+from models.world_analysis import LOOK_AHEAD_MS, WorldAnalyser, analyse_clip
 from tests.speech import speech
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.world_analysis import BINS, FRAME_SAMPLES, RATE_HZ, Frames, silent_frames
+from models.voice_frames import BINS, FRAME_SAMPLES, RATE_HZ, Frames, silent_frames
 from models.world_synthesis import PRE_RING_SAMPLES, WorldSynthesiser
 
 

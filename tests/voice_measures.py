@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from models.engines import Samples, VoiceSettings, VoiceStream
+from models.engines import Samples, VoiceEngine, VoiceSettings, VoiceStream
 from models.pitch_track import PitchTracker
 from models.resample import Resampler
 from models.world_voice_engine import WorldVoiceEngine
@@ -14,9 +14,11 @@ Array = NDArray[np.float64]
 INNER_HZ = 24_000
 
 
-def open_stream(settings: VoiceSettings, *, rate_hz: int = 48_000, hop_ms: int = 40) -> VoiceStream:
-    """A stream of a fresh engine."""
-    return WorldVoiceEngine().open(sample_rate_hz=rate_hz, hop_ms=hop_ms, settings=settings)
+def open_stream(
+    settings: VoiceSettings, *, rate_hz: int = 48_000, hop_ms: int = 40, engine: VoiceEngine | None = None
+) -> VoiceStream:
+    """A stream of `engine`, or of a fresh WORLD engine."""
+    return (engine or WorldVoiceEngine()).open(sample_rate_hz=rate_hz, hop_ms=hop_ms, settings=settings)
 
 
 def convert(
@@ -26,9 +28,10 @@ def convert(
     rate_hz: int = 48_000,
     hop_ms: int = 40,
     each: Callable[[int, VoiceStream], None] | None = None,
+    engine: VoiceEngine | None = None,
 ) -> Samples:
     """Convert a whole wave hop by hop and take the stream's delay off: as long as the wave, in time with it."""
-    stream = open_stream(settings, rate_hz=rate_hz, hop_ms=hop_ms)
+    stream = open_stream(settings, rate_hz=rate_hz, hop_ms=hop_ms, engine=engine)
     hop, delay = rate_hz * hop_ms // 1000, round(stream.delay_ms * rate_hz / 1000)
     count = -(-(len(wave) + delay) // hop)
     padded = np.concatenate([wave, np.zeros(count * hop - len(wave), dtype=np.float32)])
