@@ -3,7 +3,8 @@
 The method is Boersma (1993), "Accurate short-term analysis of the fundamental frequency": the autocorrelation of a
 windowed frame divided by that of the window, and dynamic programming over the peaks with costs for octave jumps and
 changes of voicing. On recordings of people it finds a third more of the voiced frames than WORLD's DIO for the same
-CPU time. Called by `models.world_analysis`, which refines the result with StoneMask.
+CPU time. Called by `models.world_analysis`, which refines the result with StoneMask, and by `models.psola_analysis`,
+which takes it as it is.
 """
 
 import numpy as np
