@@ -31,7 +31,7 @@ CHUNK_BACKLOG_MS = 600
 REANCHOR_S = 0.5
 """A hole longer than this is a pause, not a loss: it is not filled, and nothing is paid back for it."""
 STARVED_S = 0.1
-SLACK_FRAMES, SLACK_S = 50, 0.002
+SLACK_FRAMES, SLACK_S = 10, 0.002
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,12 +177,18 @@ class AudioPath:
             if self._owed > 0 and self._hops:
                 self._owed -= self._frame_samples
                 continue
+            if self._fill and frame.kind == "silent" and self._crowded():
+                continue  # silence need not wait behind sound, and what follows need not wait behind silence
             self._ready.append(frame)
             self._sent.set()
         if not self._hops:
             self._owed = 0  # nothing is behind: the silence stood for sound that never came
         while len(self._ready) * self._frame_samples > 2 * self._backlog_ms * self._rate_hz // 1000:
             self._ready.popleft()
+
+    def _crowded(self) -> bool:
+        """Whether more is ready than one hop leaves."""
+        return len(self._ready) * self._frame_samples > self._hop_samples
 
     def _take_frame(self) -> SafeSound:
         """The first `frame_samples` of `_rest`; of several kinds, the strictest generation is kept."""
@@ -229,7 +235,7 @@ class AudioPath:
         self._take_slack(max(0.0, early_s))
 
     def _take_slack(self, early_s: float) -> None:
-        """A second in which every frame had to wait holds a delay that nothing needs: take it out."""
+        """A fifth of a second in which every frame had to wait holds a delay that nothing needs: take it out."""
         self._slack_s = min(self._slack_s, early_s)
         self._paced += 1
         if self._paced < SLACK_FRAMES:

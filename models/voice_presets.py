@@ -78,6 +78,7 @@ PRESETS: tuple[Preset, ...] = (
         description="One steady pitch, whatever you say.",
         formant_ratio=0.92,
         monotone_hz=110.0,
+        colour=2.0,
     ),
     Preset(
         name="custom",
