@@ -92,7 +92,7 @@ class Session:
             try:
                 answer = await leg.answer(offer_sdp)
                 self._require_open()
-            except BaseException:
+            except BaseException:  # whatever it is, the leg must not outlive it
                 self._wind_down(leg)
                 raise
             self._replace_leg(rtc=leg)
