@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import aiohttp
 import aioice.ice
@@ -184,10 +184,23 @@ def _packetize(stream: bytes) -> list[bytes]:
     return H264Encoder._packetize(H264Encoder._split_bitstream(stream))
 
 
-class SignalledCall:
+class Caller(Protocol):
+    """What can place a call and hang up."""
+
+    async def call(self, answerer: Answerer) -> None:
+        """Offer, and take the answer."""
+
+    async def close(self) -> None:
+        """Hang up."""
+
+
+AnyCaller = TypeVar("AnyCaller", bound=Caller)
+
+
+class SignalledCall(Generic[AnyCaller]):
     """A peer joined to a running server through its signalling socket."""
 
-    def __init__(self, peer: Peer, socket: "aiohttp.ClientWebSocketResponse[bool]") -> None:
+    def __init__(self, peer: AnyCaller, socket: "aiohttp.ClientWebSocketResponse[bool]") -> None:
         self.peer = peer
         self.welcome: dict[str, Any] = {}
         self._socket = socket
@@ -213,8 +226,10 @@ class SignalledCall:
 
 
 @contextlib.asynccontextmanager
-async def signalled_call(server: str, link_token: str, peer: Peer) -> AsyncIterator[SignalledCall]:
-    """Spend the link, greet, place the call; hang up at the end."""
+async def signalled_call(
+    server: str, link_token: str, peer: AnyCaller, *wishes: dict[str, Any]
+) -> AsyncIterator[SignalledCall[AnyCaller]]:
+    """Spend the link, greet, say what is wished, place the call; hang up at the end."""
     async with aiohttp.ClientSession() as http:
         async with http.post(f"{server}/v1/sessions", headers={"Authorization": f"Bearer {link_token}"}) as response:
             assert response.status == 201, await response.text()
@@ -224,6 +239,8 @@ async def signalled_call(server: str, link_token: str, peer: Peer) -> AsyncItera
             call = SignalledCall(peer, socket)
             await call.send(type="hello", version=1)
             call.welcome = await call.until("welcome")
+            for wish in wishes:
+                await call.send(**wish)
             await peer.call(call.answer)
             try:
                 yield call

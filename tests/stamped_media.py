@@ -84,7 +84,7 @@ def luma_of(frame: VideoFrame) -> Luma:
 def panning(size_px: int = 512, count: int = 60) -> tuple[I420, ...]:
     """A photograph seen by a camera that moves in a circle: what a call's encoder has to work on. Loops smoothly."""
     sweep_px = 32
-    photograph = cv2.cvtColor(data.astronaut(), cv2.COLOR_RGB2BGR)
+    photograph = cv2.cvtColor(data.astronaut(), cv2.COLOR_RGB2BGR)  # type: ignore[no-untyped-call]
     large = cv2.resize(photograph, (size_px + 2 * sweep_px, size_px + 2 * sweep_px))
     pictures = []
     for index in range(count):

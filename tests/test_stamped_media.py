@@ -126,7 +126,7 @@ def test_a_known_delay_is_found_within_a_millisecond_after_opus() -> None:
 def _opus(sound: Samples) -> Samples:
     opus = RTCRtpCodecParameters(mimeType="audio/opus", clockRate=RATE_HZ, channels=2, payloadType=96)
     encoder, decoder = get_encoder(opus), get_decoder(opus)
-    out = []
+    out: list[Any] = []
     for index in range(len(sound) // 960):
         pcm = (np.clip(sound[index * 960 : (index + 1) * 960], -1, 1) * 32767).astype(np.int16)
         frame = AudioFrame.from_ndarray(np.repeat(pcm, 2).reshape(1, -1), "s16", "stereo")
