@@ -18,6 +18,7 @@ from mirage_rtc.errors import MirageError
 from mirage_rtc.gate import SafeSound, SoundGate
 from mirage_rtc.inference import EngineFailed, LaneDown
 from mirage_rtc.metrics import Metrics
+from mirage_rtc.playout import Playout
 from mirage_rtc.seats import VoiceSeat
 from mirage_rtc.voice_pipeline import ConvertedHop
 from models.engines import Samples
@@ -30,8 +31,6 @@ CHUNK_BACKLOG_MS = 600
 """The same where sound comes in chunks of up to 400 ms."""
 REANCHOR_S = 0.5
 """A hole longer than this is a pause, not a loss: it is not filled, and nothing is paid back for it."""
-STARVED_S = 0.1
-SLACK_FRAMES, SLACK_S = 10, 0.002
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,26 +61,23 @@ class AudioPath:
         self.ratio = Rolling(clock)
         self._rate_hz = seat.sample_rate_hz
         self._hop_samples = seat.hop_ms * seat.sample_rate_hz // 1000
-        self._frame_samples = frame_samples
-        self._fill = fill
         self._backlog_ms = BACKLOG_MS if fill else CHUNK_BACKLOG_MS
         self._sync = sync
-        self._clock = clock
         self._metrics = metrics
         self._pending = np.zeros(0, np.float32)
         self._pending_s = 0.0
         self._expected: int | None = None
         self._hops: deque[_Hop] = deque()
         self._arrived = asyncio.Event()
-        self._ready: deque[SafeSound] = deque()
-        self._rest: list[SafeSound] = []
-        self._sent = asyncio.Event()
-        self._owed = 0
-        self._started = False
-        self._next_due_s = 0.0
-        self._head_s = clock()
-        self._slack_s = float("inf")
-        self._paced = 0
+        self._playout = Playout(
+            gate=gate,
+            clock=clock,
+            rate_hz=self._rate_hz,
+            frame_samples=frame_samples,
+            hop_samples=self._hop_samples,
+            most_ms=2 * self._backlog_ms,
+            fill=fill,
+        )
 
     def push(self, samples: Samples, *, capture_s: float, position: int | None = None) -> None:
         """Add samples captured from `capture_s` on. Their index on the sender's timeline, `position`, shows holes."""
@@ -110,17 +106,12 @@ class AudioPath:
             except Exception:  # a fault of ours silences one hop; an ended task would silence the call
                 logger.exception("a hop was not processed")
                 sound = self.gate.silence(len(hop.samples), capture_s=hop.capture_s)
-            self._leave(sound)
+            self._playout.put(sound, behind=bool(self._hops))
 
     async def next(self) -> SafeSound:
         """The next frame that may be sent: exactly `frame_samples`, paced on the WebRTC path."""
-        sound = await self._wait()
-        if sound.generation != self.gate.generation:
-            sound = self.gate.silence(len(sound.samples), capture_s=sound.capture_s)
-        if self._fill:
-            await self._pace(len(sound.samples))
-        self._head_s = sound.capture_s + len(sound.samples) / self._rate_hz
-        self._sync.audio_sent(self._head_s)
+        sound = await self._playout.next()
+        self._sync.audio_sent(sound.capture_s + len(sound.samples) / self._rate_hz)
         return sound
 
     def _hole(self, position: int | None, count: int) -> int:
@@ -130,7 +121,7 @@ class AudioPath:
         expected, self._expected = self._expected, position + count
         hole = 0 if expected is None else position - expected
         if abs(hole) > REANCHOR_S * self._rate_hz:
-            self._owed = 0
+            self._playout.forgive()
             return 0
         return max(0, hole)
 
@@ -168,78 +159,3 @@ class AudioPath:
         self._metrics.observe_hop(ratio)
         self.ratio.add(ratio)
         return converted
-
-    def _leave(self, sound: SafeSound) -> None:
-        """Cut what may be sent into frames, less what is owed."""
-        self._rest.append(sound)
-        while sum(len(part.samples) for part in self._rest) >= self._frame_samples:
-            frame = self._take_frame()
-            if self._owed > 0 and self._hops:
-                self._owed -= self._frame_samples
-                continue
-            if self._fill and frame.kind == "silent" and self._crowded():
-                continue  # silence need not wait behind sound, and what follows need not wait behind silence
-            self._ready.append(frame)
-            self._sent.set()
-        if not self._hops:
-            self._owed = 0  # nothing is behind: the silence stood for sound that never came
-        while len(self._ready) * self._frame_samples > 2 * self._backlog_ms * self._rate_hz // 1000:
-            self._ready.popleft()
-
-    def _crowded(self) -> bool:
-        """Whether more is ready than one hop leaves."""
-        return len(self._ready) * self._frame_samples > self._hop_samples
-
-    def _take_frame(self) -> SafeSound:
-        """The first `frame_samples` of `_rest`; of several kinds, the strictest generation is kept."""
-        first = self._rest[0]
-        samples = np.concatenate([part.samples for part in self._rest])
-        frame, left = samples[: self._frame_samples], samples[self._frame_samples :]
-        last = self._rest[-1]
-        generation = min(part.generation for part in self._rest)
-        left_s = first.capture_s + self._frame_samples / self._rate_hz
-        self._rest = []
-        if len(left):
-            self._rest = [SafeSound(samples=left, capture_s=left_s, kind=last.kind, generation=last.generation)]
-        return SafeSound(samples=frame, capture_s=first.capture_s, kind=last.kind, generation=generation)
-
-    async def _wait(self) -> SafeSound:
-        while not self._ready:
-            self._sent.clear()
-            try:
-                async with asyncio.timeout(self._patience_s()):
-                    await self._sent.wait()
-            except TimeoutError:
-                return self._starved()
-        self._started = True
-        return self._ready.popleft()
-
-    def _patience_s(self) -> float | None:
-        """How long to wait before silence stands in; for ever until the voice began."""
-        if not (self._fill and self._started):
-            return None
-        return max(0.0, self._next_due_s + STARVED_S - self._clock()) if self._owed == 0 else 0.02
-
-    def _starved(self) -> SafeSound:
-        self._owed += self._frame_samples
-        return self.gate.silence(self._frame_samples, capture_s=self._head_s)
-
-    async def _pace(self, count: int) -> None:
-        """Leave at the sample clock's pace, so that the two frames of a hop do not burst."""
-        early_s = self._next_due_s - self._clock()
-        if early_s < -STARVED_S:
-            self._next_due_s = self._clock()
-        elif early_s > 0:
-            await asyncio.sleep(early_s)
-        self._next_due_s += count / self._rate_hz
-        self._take_slack(max(0.0, early_s))
-
-    def _take_slack(self, early_s: float) -> None:
-        """A fifth of a second in which every frame had to wait holds a delay that nothing needs: take it out."""
-        self._slack_s = min(self._slack_s, early_s)
-        self._paced += 1
-        if self._paced < SLACK_FRAMES:
-            return
-        if self._slack_s > SLACK_S:
-            self._next_due_s -= self._slack_s
-        self._slack_s, self._paced = float("inf"), 0

@@ -143,13 +143,13 @@ async def test_silence_that_stood_in_for_a_late_hop_is_paid_back() -> None:
     async with lanes() as (face, voice):
         parts = leg_parts(face, voice, Hands())
         leg = Leg(parts, sample_rate_hz=48_000, frame_samples=FRAME, fill=True)
-        leg.audio._clock = monotonic_s  # pacing and starvation run on real waits
+        leg.audio._playout._clock = monotonic_s  # pacing and starvation run on real waits
         _say(leg.audio, np.full(1920, 0.4, np.float32), 0)
         await _hear(leg.audio, 2)
         starved = await _hear(leg.audio, 2)
         _say(leg.audio, np.full(3 * 1920, 0.6, np.float32), 1920)
         heard = await _hear(leg.audio, 4)
-        owed = leg.audio._owed
+        owed = leg.audio._playout._owed
         await leg.close()
 
     assert not starved.any()
