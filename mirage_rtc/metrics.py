@@ -37,6 +37,9 @@ class Metrics:
             registry=take,
         )
         self.calls = Gauge("mirage_calls", "Calls now.", registry=take)
+        self.datagrams_refused = Counter(
+            "mirage_datagrams_refused", "UDP datagrams of strangers, and malformed ones.", ["reason"], registry=take
+        )
         self.lane_starts = Counter("mirage_lane_states", "Lane state changes.", ["lane", "state"], registry=take)
         self.loop_lag_ms = Histogram(
             "mirage_loop_lag_ms", "Lag of the event loop.", buckets=_LAG_BUCKETS_MS, registry=take

@@ -4,7 +4,6 @@ A reconnect is a new RtcLeg on the same session, because aiortc knows no ICE res
 """
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from aiortc.sdp import SessionDescription, candidate_from_sdp
 from mirage_rtc.aiortc_private.addresses import advertise, without_receiver_estimate
 from mirage_rtc.aiortc_private.receiver import TunedReceiver
 from mirage_rtc.aiortc_private.sender import EncoderSettings, TunedSender
+from mirage_rtc.aiortc_private.source_guard import abort_sockets, guard
 from mirage_rtc.clock import Transit
 from mirage_rtc.errors import BadInput
 from mirage_rtc.leg import Leg, LegParts
@@ -39,8 +39,9 @@ from mirage_rtc.tracks import (
 logger = logging.getLogger(__name__)
 
 CONNECT_S = 15.0
-SILENT_S = 5.0
-"""No RTP and no RTCP for this long: the peer is dead (aiortc alone takes 30 s to notice)."""
+SILENT_S = 4.5
+"""Nothing from the peer for this long: it is dead (aiortc alone takes 30 s to notice). Its media must be gone after
+5 s, and a network that is away for 4 s shall not cost the connection."""
 CLOSE_S = 2.0
 _OFFER_BAD = "The offer cannot be used: offer at most one audio and one video track, with ICE and DTLS."
 
@@ -63,6 +64,9 @@ class RtcLeg:
         self._on_lost = on_lost
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._liveness = Liveness(parts.clock)
+        self._connected = asyncio.Event()
+        self._refused = parts.metrics.datagrams_refused
+        self._ufrags: set[str | None] = {None}
         self._client = Transit()
         self._wall_offset_s = time.time() - parts.clock()  # once: a clock set meanwhile must not bend the reports
         self._receivers: dict[str, TunedReceiver] = {}
@@ -78,20 +82,23 @@ class RtcLeg:
             logger.info("offer refused", extra={"error": type(error).__name__})
             raise BadInput("offer_bad", _OFFER_BAD) from None
         await self._connection.setLocalDescription(await self._connection.createAnswer())
+        guard(self._connection, on_refused=lambda why: self._refused.labels(why).inc(), on_check=self._liveness.hear)
         self.leg.start(self._run_watchdog())
         answer = without_receiver_estimate(self._connection.localDescription.sdp)
         return advertise(answer, self._encoding.advertise_ips)
 
     async def add_candidate(self, candidate: str, sdp_mid: str | None, sdp_m_line_index: int | None) -> None:
-        """Add a trickled candidate; "" ends them. Raises BadInput "candidate_bad"."""
+        """Add a trickled candidate; "" ends them; one of another offer is ignored. Raises BadInput "candidate_bad"."""
+        if _ufrag(candidate) not in self._ufrags:
+            return None  # it was on its way when the browser began anew (RFC 8838 §5.3)
         if not candidate:
             return await self._connection.addIceCandidate(None)
         try:
             parsed = candidate_from_sdp(candidate.removeprefix("candidate:"))
         except (AssertionError, ValueError, IndexError):
-            raise BadInput(
-                "candidate_bad", "The ICE candidate cannot be parsed: send it as the browser gave it."
-            ) from None
+            raise _bad_candidate() from None
+        if sdp_mid is None and sdp_m_line_index is None:
+            raise _bad_candidate()
         parsed.sdpMid, parsed.sdpMLineIndex = sdp_mid, sdp_m_line_index
         return await self._connection.addIceCandidate(parsed)
 
@@ -99,9 +106,13 @@ class RtcLeg:
         """End the connection and the leg, in bounded time. Idempotent."""
         self.leg.shut()
         self._connection.remove_all_listeners()  # our own good-bye is no loss
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._connection.close(), CLOSE_S)
-        await self.leg.close()
+        closing = asyncio.ensure_future(self._connection.close())
+        _, unfinished = await asyncio.wait((closing,), timeout=CLOSE_S)
+        if unfinished:
+            logger.error("a connection did not close in time: its sockets are cut")
+            abort_sockets(self._connection)
+            closing.cancel()
+        await asyncio.gather(self.leg.close(), closing, return_exceptions=True)
 
     async def _accept(self, offer_sdp: str) -> None:
         """Our side first: aiortc picks the codecs while it reads the offer. Raises ValueError and aiortc's own."""
@@ -111,6 +122,7 @@ class RtcLeg:
             raise ValueError("kinds")
         for kind in kinds:
             self._prepare(kind)
+        self._ufrags |= {section.ice.usernameFragment for section in media if section.ice is not None}
         await self._connection.setRemoteDescription(RTCSessionDescription(sdp=offer_sdp, type="offer"))
 
     def _prepare(self, kind: str) -> None:
@@ -150,16 +162,30 @@ class RtcLeg:
 
     def _note_state(self) -> None:
         self._liveness.hear()
+        if self._connection.connectionState == "connected":
+            self._connected.set()
         if self._connection.connectionState in ("failed", "closed"):
             self._on_lost(self, "ice_failed")
 
     async def _run_watchdog(self) -> None:
-        await asyncio.sleep(CONNECT_S)
-        if self._connection.connectionState != "connected":
+        try:
+            await asyncio.wait_for(self._connected.wait(), CONNECT_S)
+        except TimeoutError:
             return self._on_lost(self, "ice_failed")
         while (left_s := SILENT_S - self._liveness.silent_s) > 0:  # noqa: ASYNC110 - silence sets no event
             await asyncio.sleep(left_s)
         return self._on_lost(self, "peer_silent")
+
+
+def _ufrag(candidate: str) -> str | None:
+    """The ICE user name that a candidate line belongs to, where it says so (RFC 8839 §5.1, extensions)."""
+    words = candidate.split()
+    extensions = dict(zip(words[8::2], words[9::2], strict=False))
+    return extensions.get("ufrag")
+
+
+def _bad_candidate() -> BadInput:
+    return BadInput("candidate_bad", "The ICE candidate cannot be used: send it as the browser gave it.")
 
 
 def _opus() -> list[Any]:

@@ -29,7 +29,7 @@ Emit = Callable[[SessionEvent], None]
 
 _LOST = {
     "ice_failed": "The media connection could not be made or broke: the page tries again, over TURN or this socket.",
-    "peer_silent": "Nothing came from the browser for five seconds: the page connects again by itself.",
+    "peer_silent": "Nothing came from the browser for some seconds: the page connects again by itself.",
 }
 
 
@@ -174,7 +174,8 @@ class Session:
         self.closed = True
         emit, self._emit = self._emit, None
         self._replace_leg()
-        await asyncio.gather(*self._closing, return_exceptions=True)
+        async with self._negotiating:  # an offer that is being answered ends now, and its leg with it
+            await asyncio.gather(*self._closing, return_exceptions=True)
         self._around.audit.record("session_end", session_id=self.id, code=code)
         if emit is not None:
             emit(Closed(code=code, sentence=sentence))

@@ -1,6 +1,8 @@
 """The WebRTC leg's own rules: codecs, candidates, a peer that dies."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from mirage_rtc.rtc_leg import Encoding, RtcLeg
 from mirage_rtc.session_events import Notice, SessionEvent
 from tests.call_client import FlatCamera, caller
 from tests.call_parts import Hands, lanes, leg_parts, registry
+from tests.strangers import ice_of
 
 
 def _encoding(codec: str, threads: ThreadPoolExecutor, ips: tuple[str, ...] = ()) -> Encoding:
@@ -84,7 +87,6 @@ async def test_a_peer_that_falls_silent_is_given_up_and_the_session_waits(
 ) -> None:
     """When neither RTP nor RTCP comes the media ends with a notice; the session stays for the reconnect."""
     monkeypatch.setattr(rtc_leg, "SILENT_S", 1.5)
-    monkeypatch.setattr(rtc_leg, "CONNECT_S", 0.5)
     events: list[SessionEvent] = []
     async with registry(tmp_path) as (calls, _), caller() as peer:
         session = await calls.admit(subject="x", grants=Grants())
@@ -93,10 +95,64 @@ async def test_a_peer_that_falls_silent_is_given_up_and_the_session_waits(
         await peer.until(lambda: len(peer.shades) > 5)
         for transceiver in peer.connection.getTransceivers():  # a dead peer says no good-bye
             transceiver.sender.transport._send_rtp = _drop  # type: ignore[method-assign]
-        await peer.until(lambda: session.state().transport == "none")
+        await peer.until(lambda: session.state().transport == "none", within_s=rtc_leg.CONNECT_S / 2)
         assert not session.closed
 
     assert [event.code for event in events if isinstance(event, Notice)] == ["peer_silent"]
+
+
+async def test_a_candidate_of_another_offer_is_ignored() -> None:
+    """A line that names another ufrag than the offer never reaches ICE; one that names this one, or none, does."""
+    async with _answered_leg() as (leg, offer):
+        ufrag = next(line for line in offer.splitlines() if line.startswith("a=ice-ufrag:")).partition(":")[2]
+        ice = leg._connection.getTransceivers()[0].receiver.transport.transport
+        for port, named in ((50_001, " ufrag stale"), (50_002, f" ufrag {ufrag} network-cost 10"), (50_003, "")):
+            line = f"candidate:1 1 udp 2122260223 127.0.0.1 {port} typ host generation 0{named}"
+            await leg.add_candidate(line, "0", 0)
+        ports = {candidate.port for candidate in ice.getRemoteCandidates()}
+
+    assert 50_001 not in ports
+    assert {50_002, 50_003} <= ports
+
+
+async def test_a_candidate_of_no_section_is_refused() -> None:
+    """Neither a mid nor an index: aiortc would raise."""
+    async with _answered_leg() as (leg, _):
+        with pytest.raises(BadInput) as refused:
+            await leg.add_candidate("candidate:1 1 udp 2122260223 127.0.0.1 50000 typ host", None, None)
+
+    assert refused.value.code == "candidate_bad"
+
+
+async def test_close_ends_and_frees_the_ports_when_aiortc_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever aiortc waits for, the leg ends, and its sockets are shut."""
+    monkeypatch.setattr(rtc_leg, "CLOSE_S", 0.1)
+    async with _answered_leg() as (leg, _):
+        sockets = list(ice_of(leg._connection)._protocols)
+        hanging = leg._connection.close
+        monkeypatch.setattr(leg._connection, "close", asyncio.Event().wait)
+        async with asyncio.timeout(5):
+            await leg.close()
+        assert sockets
+        assert all(each.transport.is_closing() for each in sockets)
+        assert leg.leg._tasks == set()
+        await hanging()
+
+
+@contextlib.asynccontextmanager
+async def _answered_leg() -> AsyncIterator[tuple[RtcLeg, str]]:
+    """A leg that answered a camera's offer, and the offer; nobody takes the answer."""
+    peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    peer.addTrack(FlatCamera())
+    await peer.setLocalDescription(await peer.createOffer())
+    offer = peer.localDescription.sdp.replace("a=end-of-candidates\r\n", "")  # more may be trickled
+    with ThreadPoolExecutor(1) as threads:
+        async with lanes() as (face, voice):
+            leg = RtcLeg(leg_parts(face, voice, Hands()), encoding=_encoding("h264", threads), on_lost=lambda *_: None)
+            await leg.answer(offer)
+            yield leg, offer
+            await leg.close()
+    await peer.close()
 
 
 async def _drop(data: bytes) -> None:

@@ -8,7 +8,8 @@ What is corrected, where, and how upstream stands (the tests of each file fail w
 - `receiver`: NACK is sent once, PLI on overflow only, and the peer's sender reports are not used for capture times.
 - `sender`: encodes in the loop's default executor, makes a new encoder for a new bitrate, measures the audio level
   sample by sample in Python, and reports send times as capture times (so that a browser cannot keep lip-sync).
-- `addresses`: no loopback address, any UDP port (aioice#47), no 1:1 NAT, datagrams from strangers accepted.
+- `addresses`: no loopback address, any UDP port (aioice#47), no 1:1 NAT.
+- `source_guard`: datagrams of strangers reach DTLS, an empty one ends the call, a short STUN message raises.
 """
 
 READ_AT = {"aiortc": "1.16.0", "aioice": "0.13.0"}
