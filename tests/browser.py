@@ -96,11 +96,16 @@ class RunningServer:
 
 
 @contextlib.asynccontextmanager
-async def running_server(data_dir: Path, *options: str, **settings: str) -> AsyncIterator[RunningServer]:
-    """The server in its own process on a free port, with the models that the tests share; stopped at the end."""
+async def running_server(
+    data_dir: Path, *options: str, program: tuple[str, ...] = ("mirage_rtc",), **settings: str
+) -> AsyncIterator[RunningServer]:
+    """The server in its own process on a free port, with the models that the tests share; stopped at the end.
+
+    `program` is what `python -m` runs.
+    """
     _share_models(data_dir)
-    environ = _environment(data_dir, _free_port()) | {f"MIRAGE_{name.upper()}": text for name, text in settings.items()}
-    arguments = (sys.executable, "-m", "mirage_rtc", "serve", *options)
+    environ = _environment(data_dir, free_port()) | {f"MIRAGE_{name.upper()}": text for name, text in settings.items()}
+    arguments = (sys.executable, "-m", *program, "serve", *options)
     process = await asyncio.create_subprocess_exec(*arguments, cwd=ROOT, env=environ, stdout=asyncio.subprocess.PIPE)
     try:
         assert process.stdout is not None
@@ -221,7 +226,8 @@ def _devices(folder: Path, clip: Clip, voice: Samples) -> list[str]:
     return [f"--use-file-for-fake-video-capture={camera}", f"--use-file-for-fake-audio-capture={microphone}"]
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A TCP port of this machine that nobody holds now."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         return int(free.getsockname()[1])
 
