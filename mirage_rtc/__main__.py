@@ -18,7 +18,7 @@ from rich.console import Console
 
 from mirage_rtc import audit, command_line, config, consent, doctor, log_setup, model_commands, signing_key
 from mirage_rtc.audit import AuditLog
-from mirage_rtc.command_line import Action, Command
+from mirage_rtc.command_line import Action, Command, Task
 from mirage_rtc.config import Config
 from mirage_rtc.consent import ConsentLedger
 from mirage_rtc.errors import ConfigError, MirageError
@@ -29,6 +29,7 @@ from mirage_rtc.metrics import Metrics
 from mirage_rtc.registry import FACE_NICE, EngineReport, Registry
 from mirage_rtc.swap_pipeline import PrepareIdentity
 from models import mask_art, voice_presets
+from models.catalog import EMBEDDED
 from models.engines import IdentitySource
 from models.store import ModelMissing, Store
 from signaling import app, auth
@@ -64,7 +65,7 @@ def _serve(command: Command, settings: Config, console: Console) -> int:
     tls = _tls(settings)
     _require_free_port(settings)
     talk = Console(stderr=True, soft_wrap=True)  # stdout holds the link alone, for whoever pipes it
-    model_commands.fetch_models(_store(settings), model_commands.chosen(()), talk)
+    model_commands.fetch_models(_store(settings), EMBEDDED, talk)
     asyncio.run(_run(command, settings, key, tls, console, talk))
     return 0
 
@@ -81,12 +82,19 @@ def _doctor(command: Command, settings: Config, console: Console) -> int:
 
 
 def _models(command: Command, settings: Config, console: Console) -> int:
-    tasks = {
-        "list": model_commands.list_models,
-        "fetch": model_commands.fetch_models,
-        "verify": model_commands.verify_models,
+    store, agreed, names = _store(settings), command.accept_licence, command.names
+    tasks: dict[Task, Callable[[], int]] = {
+        "list": lambda: model_commands.list_models(store, model_commands.chosen(names), console),
+        "fetch": lambda: model_commands.fetch_models(
+            store, model_commands.chosen(names, EMBEDDED), console, agreed=agreed
+        ),
+        "verify": lambda: model_commands.verify_models(
+            store, model_commands.chosen(names) if names else model_commands.present(store), console
+        ),
+        "path": lambda: model_commands.print_paths(store, model_commands.chosen(names), console),
+        "import": lambda: model_commands.import_files(store, map(Path, names), console, agreed=agreed),
     }
-    return tasks[command.task](_store(settings), model_commands.chosen(command.names), console)
+    return tasks[command.task]()
 
 
 COMMANDS: dict[Action, Callable[[Command, Config, Console], int]] = {
@@ -181,7 +189,7 @@ def _vault(settings: Config, key: bytes, registry: Registry) -> tuple[IdentityVa
 
 
 def _store(settings: Config) -> Store:
-    return Store(settings.data_dir / "models", offline=settings.offline)
+    return model_commands.open_store(settings)
 
 
 def _tls(settings: Config) -> ssl.SSLContext | None:

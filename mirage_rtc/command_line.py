@@ -14,6 +14,7 @@ from mirage_rtc import __version__
 from mirage_rtc.config import PREFIX, Config
 
 Action = Literal["serve", "token", "doctor", "models"]
+Task = Literal["list", "fetch", "verify", "path", "import"]
 ACTIONS: tuple[Action, ...] = ("serve", "token", "doctor", "models")
 
 
@@ -27,8 +28,9 @@ class Command:
     subject: str = ""
     passthrough: bool = False
     badge_off: bool = False
-    task: Literal["list", "fetch", "verify"] = "list"
+    task: Task = "list"
     names: tuple[str, ...] = ()
+    accept_licence: bool = False
 
 
 def parse(argv: Sequence[str]) -> Command:
@@ -63,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_serve(actions.add_parser("serve", help="run the server and print a link (the default)"))
     _add_token(actions.add_parser("token", help="print a link for one person"))
     _add_common(actions.add_parser("doctor", help="what is installed, what would run, what is missing"))
-    _add_models(actions.add_parser("models", help="list, fetch or verify the models"))
+    _add_models(actions.add_parser("models", help="list, fetch, verify, find or import the models"))
     return parser
 
 
@@ -101,12 +103,25 @@ def _add_grants(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_models(parser: argparse.ArgumentParser) -> None:
-    tasks = parser.add_subparsers(dest="task", required=True, metavar="list | fetch | verify")
-    for task, sentence in (
-        ("list", "name, licence, size and state of every model"),
-        ("fetch", "get models before they are needed, such as on a machine that will be offline"),
-        ("verify", "read every model again and compare its SHA-256"),
+    tasks = parser.add_subparsers(dest="task", required=True, metavar="list | fetch | verify | path | import")
+    for task, sentence, what in (
+        ("list", "name, licence, size and state of every model", "models by name; all of them when none is given"),
+        ("fetch", "get models before they are needed", "models by name; the embedded engines' when none is given"),
+        (
+            "verify",
+            "read models again and compare their SHA-256",
+            "models by name; all that are there when none is given",
+        ),
+        ("path", "where a verified model lies", "models by name"),
+        ("import", "take model files that were got elsewhere", "files, or wheels and .zip archives of them"),
     ):
         leaf = tasks.add_parser(task, help=sentence)
         _add_common(leaf)
-        leaf.add_argument("names", nargs="*", metavar="NAME", help="models by name; all of them when none is given")
+        required = task in {"path", "import"}
+        leaf.add_argument(
+            "names", nargs="+" if required else "*", metavar="FILE" if task == "import" else "NAME", help=what
+        )
+        if task in {"fetch", "import"}:
+            leaf.add_argument(
+                "--accept-licence", action="store_true", help="accept the licences of the models asked for, unasked"
+            )

@@ -18,10 +18,9 @@ from typing import Literal
 
 from rich.console import Console
 
-from mirage_rtc import signing_key
+from mirage_rtc import model_commands, signing_key
 from mirage_rtc.config import Config
-from models.catalog import CATALOG
-from models.store import Store
+from models.catalog import EMBEDDED
 
 Grade = Literal["ok", "note", "fault"]
 GRADES: dict[Grade, str] = {"ok": "green", "note": "yellow", "fault": "red"}
@@ -110,16 +109,17 @@ def _dependency(name: str, module: str) -> Finding:
 
 
 def _models(config: Config) -> Iterable[Finding]:
-    store = Store(config.data_dir / "models", offline=config.offline)
-    for spec in CATALOG:
+    store = model_commands.open_store(config)
+    for spec in model_commands.present(store):
         state = store.state(spec)
         if state == "ready":
             yield Finding(grade="ok", what=f"model {spec.name}")
             continue
-        grade: Grade = "fault" if config.offline else "note"
-        later = "" if config.offline else "; `serve` fetches it at start-up"
+        needed = spec in EMBEDDED
+        grade: Grade = "fault" if config.offline and needed else "note"
+        later = "; `serve` fetches it at start-up" if needed and not config.offline else ""
         what = f"model {spec.name} is {state}{later}"
-        yield Finding(grade=grade, what=what, mend="run `mirage-rtc models fetch` with a network")
+        yield Finding(grade=grade, what=what, mend=f"run `mirage-rtc models fetch {spec.name}` with a network")
 
 
 def _engines(dependencies: list[Finding]) -> Iterable[Finding]:

@@ -3,35 +3,8 @@
 `models.store` fetches and verifies what is listed here; `mirage-rtc models list` and LICENSES.md show it.
 """
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WheelMember:
-    """A file inside a pinned wheel of the Python package index, got through the pip client."""
-
-    distribution: str
-    version: str
-    member: str
-
-    @property
-    def requirement(self) -> str:
-        """The pinned requirement, such as `mediapipe==0.10.21`."""
-        return f"{self.distribution}=={self.version}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelSpec:
-    """One file the product can use. `name` is its file name in the store, `sha256` lower-case hex, `licence` SPDX."""
-
-    name: str
-    role: str
-    bytes: int
-    sha256: str
-    licence: str
-    commercial: bool
-    source: str
-    package: WheelMember
+from models.model_spec import ModelSpec, WheelMember
+from models.neural_face_catalog import NEURAL_FACE
 
 
 def _google(member: str) -> WheelMember:
@@ -46,7 +19,7 @@ FACE_DETECTOR = ModelSpec(
     licence="Apache-2.0",
     commercial=True,
     source="Google MediaPipe, BlazeFace full range (sparse), in the wheel mediapipe 0.10.21",
-    package=_google("modules/face_detection/face_detection_full_range_sparse.tflite"),
+    origin=_google("modules/face_detection/face_detection_full_range_sparse.tflite"),
 )
 FACE_LANDMARKS = ModelSpec(
     name="face_landmark.tflite",
@@ -56,8 +29,11 @@ FACE_LANDMARKS = ModelSpec(
     licence="Apache-2.0",
     commercial=True,
     source="Google MediaPipe, Face Mesh, in the wheel mediapipe 0.10.21",
-    package=_google("modules/face_landmark/face_landmark.tflite"),
+    origin=_google("modules/face_landmark/face_landmark.tflite"),
 )
 
-CATALOG: tuple[ModelSpec, ...] = (FACE_DETECTOR, FACE_LANDMARKS)
-"""Every file the embedded engines need."""
+EMBEDDED: tuple[ModelSpec, ...] = (FACE_DETECTOR, FACE_LANDMARKS)
+"""Every file the embedded engines need: free for commercial use, fetched at start-up."""
+
+CATALOG: tuple[ModelSpec, ...] = (*EMBEDDED, *NEURAL_FACE)
+"""Every file the product can use; what is not embedded is fetched only when asked for by name."""

@@ -3,7 +3,7 @@
 from functools import cache
 from pathlib import Path
 
-from models.catalog import CATALOG
+from models.catalog import EMBEDDED
 from models.store import Store
 
 ROOT = Path(__file__).resolve().parent.parent / ".cache" / "models"
@@ -13,6 +13,6 @@ ROOT = Path(__file__).resolve().parent.parent / ".cache" / "models"
 def model_store() -> Store:
     """A store with every catalogued file ready; raises `ModelMissing` with a sentence where there is no network."""
     store = Store(ROOT, offline=False)
-    for spec in CATALOG:
+    for spec in EMBEDDED:
         store.fetch(spec, lambda *_: None)
     return store

@@ -49,6 +49,17 @@ def test_what_cannot_be_understood_ends_with_code_2(argv: list[str], capsys: pyt
     assert "usage: mirage-rtc" in capsys.readouterr().err
 
 
+def test_models_are_found_imported_and_their_licences_accepted() -> None:
+    """`path` and `import` need a name; only what brings files in can accept a licence."""
+    assert parse(["models", "path", "a.onnx"]).task == "path"
+    assert parse(["models", "import", "a.zip", "--accept-licence"]).accept_licence
+    assert parse(["models", "fetch", "a.onnx", "--accept-licence"]).names == ("a.onnx",)
+    assert not parse(["models", "fetch"]).accept_licence
+    for argv in (["path"], ["import"], ["verify", "--accept-licence"]):
+        with pytest.raises(SystemExit):
+            parse(["models", *argv])
+
+
 def test_help_names_every_sub_command(capsys: pytest.CaptureFixture[str]) -> None:
     """And leaves with code 0."""
     with pytest.raises(SystemExit) as caught:

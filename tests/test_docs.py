@@ -11,7 +11,7 @@ import pytest
 
 from mirage_rtc.command_line import ACTIONS
 from mirage_rtc.config import Config, load
-from models.catalog import CATALOG
+from models.catalog import CATALOG, EMBEDDED
 from tests.config_table import with_table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -121,10 +121,13 @@ def test_no_dependency_is_under_the_gpl(distribution: str) -> None:
 
 def test_every_model_has_its_licence() -> None:
     """Licence and commercial use as in the catalogue, name by name."""
-    listed = rows("Models (embedded engines)")
-    assert list(listed) == [spec.name for spec in CATALOG]
+    embedded, neural = rows("Models (embedded engines)"), rows("Models (neural engines)")
+    assert list(embedded) == [spec.name for spec in EMBEDDED]
+    assert [*embedded, *neural] == [spec.name for spec in CATALOG]
     for spec in CATALOG:
-        assert listed[spec.name][:2] == [spec.licence, "yes" if spec.commercial else "no"]
+        assert (embedded | neural)[spec.name][:2] == [spec.licence, "yes" if spec.commercial else "no"]
+    for name, cells in neural.items():
+        assert cells[2] == next(spec.source for spec in CATALOG if spec.name == name)
 
 
 def test_data_files_in_the_packages_have_their_licence() -> None:

@@ -15,7 +15,7 @@ from typing import IO
 
 import pytest
 
-from models.catalog import ModelSpec, WheelMember
+from models.model_spec import ModelSpec, WheelMember
 from models.store import ModelMissing, Store
 
 CONTENTS = {"detector.bin": random.Random(1).randbytes(700_000), "topology.txt": b"triangles"}
@@ -32,7 +32,7 @@ def spec_of(name: str) -> ModelSpec:
         licence="MIT",
         commercial=True,
         source="made for this test",
-        package=WheelMember(distribution="mirage_test_weights", version="1.0", member=f"weights/{name}"),
+        origin=WheelMember(distribution="mirage_test_weights", version="1.0", member=f"weights/{name}"),
     )
 
 
