@@ -1,8 +1,7 @@
 """The voice's way through one call: hops -> voice lane -> gate -> frames. As many samples come out as go in.
 
-The timeline is never stretched: a hop that cannot be converted leaves as silence of the same length, a hole in the
-input is filled with silence, and silence that was sent because hops were late is paid back by dropping what piled up
-behind them. So the delay stays what it was.
+The timeline is never stretched: a hop that cannot be converted leaves as silence of the same length, and a hole in the
+input is filled with silence. While the voice passes through unconverted a hop is one frame: none waits for another.
 """
 
 import asyncio
@@ -60,7 +59,8 @@ class AudioPath:
         self.hops_silent = 0
         self.ratio = Rolling(clock)
         self._rate_hz = seat.sample_rate_hz
-        self._hop_samples = seat.hop_ms * seat.sample_rate_hz // 1000
+        self._converted_samples = seat.hop_ms * seat.sample_rate_hz // 1000
+        self._raw_samples = frame_samples if fill else self._converted_samples
         self._backlog_ms = BACKLOG_MS if fill else CHUNK_BACKLOG_MS
         self._sync = sync
         self._metrics = metrics
@@ -74,10 +74,20 @@ class AudioPath:
             clock=clock,
             rate_hz=self._rate_hz,
             frame_samples=frame_samples,
-            hop_samples=self._hop_samples,
             most_ms=2 * self._backlog_ms,
             fill=fill,
         )
+
+    @property
+    def delay_s(self) -> float:
+        """How long after its capture sound leaves; 0 before there was any."""
+        return self._playout.cushion.delay_s + self._engine_delay_s()
+
+    @property
+    def waiting_ms(self) -> float:
+        """Sound in this path that was not sent yet."""
+        unsent = len(self._pending) + sum(len(hop.samples) for hop in self._hops) + self._playout.waiting
+        return 1000.0 * unsent / self._rate_hz
 
     def push(self, samples: Samples, *, capture_s: float, position: int | None = None) -> None:
         """Add samples captured from `capture_s` on. Their index on the sender's timeline, `position`, shows holes."""
@@ -87,12 +97,14 @@ class AudioPath:
             capture_s -= hole / self._rate_hz
         self._pending_s = capture_s - len(self._pending) / self._rate_hz
         self._pending = np.concatenate([self._pending, samples])
-        while len(self._pending) >= self._hop_samples:
-            self._cut_hop()
+        while len(self._pending) >= (count := self._hop_samples()):
+            self._cut_hop(count)
 
     def flush(self) -> None:
         """Whatever is on its way leaves as silence."""
         self.gate.flush()
+        self._pending = np.zeros_like(self._pending)  # it would be cut into a hop of the new generation
+        self._playout.cushion.renew()
 
     async def run(self) -> None:
         """Move hops until cancelled."""
@@ -106,7 +118,7 @@ class AudioPath:
             except Exception:  # a fault of ours silences one hop; an ended task would silence the call
                 logger.exception("a hop was not processed")
                 sound = self.gate.silence(len(hop.samples), capture_s=hop.capture_s)
-            self._playout.put(sound, behind=bool(self._hops))
+            self._playout.put(sound, heard_s=hop.capture_s)
 
     async def next(self) -> SafeSound:
         """The next frame that may be sent: exactly `frame_samples`, paced on the WebRTC path."""
@@ -125,25 +137,32 @@ class AudioPath:
             return 0
         return max(0, hole)
 
-    def _cut_hop(self) -> None:
-        samples, self._pending = self._pending[: self._hop_samples], self._pending[self._hop_samples :]
+    def _hop_samples(self) -> int:
+        return self._raw_samples if self.gate.passthrough else self._converted_samples
+
+    def _engine_delay_s(self) -> float:
+        return 0.0 if self.gate.passthrough else self.seat.delay_ms / 1000.0
+
+    def _cut_hop(self, count: int) -> None:
+        samples, self._pending = self._pending[:count], self._pending[count:]
         self._hops.append(_Hop(samples=samples, capture_s=self._pending_s, generation=self.gate.generation))
-        self._pending_s += self._hop_samples / self._rate_hz
+        self._pending_s += count / self._rate_hz
         self._arrived.set()
 
     async def _process(self, hop: _Hop) -> SafeSound:
         self.hops += 1
         if self.gate.passthrough:
             return self.gate.raw(hop.samples, capture_s=hop.capture_s, generation=hop.generation)
-        converted = None if self._behind() else await self._convert(hop)
+        stale = hop.generation != self.gate.generation
+        converted = None if stale or self._behind() else await self._convert(hop)
+        capture_s = hop.capture_s - self._engine_delay_s()
         if converted is None:
             self.hops_silent += 1
-            return self.gate.silence(len(hop.samples), capture_s=hop.capture_s)
-        capture_s = hop.capture_s - self.seat.delay_ms / 1000.0
+            return self.gate.silence(len(hop.samples), capture_s=capture_s)
         return self.gate.converted(converted.samples, capture_s=capture_s, generation=hop.generation)
 
     def _behind(self) -> bool:
-        return len(self._hops) * self.seat.hop_ms > self._backlog_ms
+        return sum(len(hop.samples) for hop in self._hops) * 1000 > self._backlog_ms * self._rate_hz
 
     async def _convert(self, hop: _Hop) -> ConvertedHop | None:
         """One hop through the lane; None for whatever goes wrong there."""

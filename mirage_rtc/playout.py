@@ -1,108 +1,132 @@
-"""The way out of the voice: what may be sent is cut into frames that leave at the pace of the sample clock.
+"""The way out of the voice: what may be sent is cut into frames that leave in the rhythm they were captured in.
 
-Filled by `audio_path` with hops that passed the gate, emptied by the sender. The timeline keeps its length: silence
-that stood in for late sound is paid back by dropping the sound it stood for, and nothing but silence is dropped else.
+Filled by `audio_path` with hops that passed the gate, emptied by the sender. A frame leaves the `cushion`'s delay after
+its capture, or as soon as it is there. The timeline keeps its length: silence that stood in for late sound is paid back
+by dropping the sound it stood for when that comes, and only silence that comes late is dropped else.
 """
 
 import asyncio
 from collections import deque
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mirage_rtc.clock import Clock
+from mirage_rtc.cushion import CUSHION_FRAMES, Cushion
 from mirage_rtc.gate import SafeSound, SoundGate
 
 STARVED_S = 0.1
-SLACK_FRAMES, SLACK_S = 10, 0.002
+"""A frame this late is given up: silence stands in."""
+_WAIT_MIN_S = 0.001
+"""A frame this early leaves at once: a timer is no finer."""
+_FADE_S = 0.005
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """Something that may be sent, and when what it was made of was captured; an engine's delay makes `sound` older."""
+
+    sound: SafeSound
+    heard_s: float
 
 
 class Playout:
     """Frames of exactly `frame_samples`; with `fill` they are paced, and silence stands in for what does not come."""
 
     def __init__(
-        self,
-        *,
-        gate: SoundGate,
-        clock: Clock,
-        rate_hz: int,
-        frame_samples: int,
-        hop_samples: int,
-        most_ms: int,
-        fill: bool,
+        self, *, gate: SoundGate, clock: Clock, rate_hz: int, frame_samples: int, most_ms: int, fill: bool
     ) -> None:
+        self.cushion = Cushion(clock)
         self._gate = gate
         self._clock = clock
         self._rate_hz = rate_hz
         self._frame_samples = frame_samples
-        self._hop_samples = hop_samples
-        self._most_ms = most_ms
+        self._frame_s = frame_samples / rate_hz
+        self._most_frames = most_ms * rate_hz // 1000 // frame_samples
         self._fill = fill
-        self._ready: deque[SafeSound] = deque()
-        self._rest: list[SafeSound] = []
-        self._sent = asyncio.Event()
+        self._rest: list[_Part] = []
+        self._ready: deque[_Part] = deque()
+        self._filled = asyncio.Event()
         self._owed = 0
         self._started = False
         self._next_due_s = 0.0
         self._head_s = clock()
-        self._slack_s = float("inf")
-        self._paced = 0
+        self._seam = Seam(round(_FADE_S * rate_hz), gate.generation)
+
+    @property
+    def waiting(self) -> int:
+        """Samples that may be sent and were not yet."""
+        return len(self._ready) * self._frame_samples + sum(len(part.sound.samples) for part in self._rest)
 
     def forgive(self) -> None:
         """The input paused: what is owed will not come."""
         self._owed = 0
 
-    async def next(self) -> SafeSound:
-        """The next frame, when it is due."""
-        sound = await self._wait()
-        if sound.generation != self._gate.generation:
-            sound = self._gate.silence(len(sound.samples), capture_s=sound.capture_s)
-        if self._fill:
-            await self._pace(len(sound.samples))
-        self._head_s = sound.capture_s + len(sound.samples) / self._rate_hz
-        return sound
-
-    def put(self, sound: SafeSound, *, behind: bool) -> None:
-        """Cut what may be sent into frames, less what is owed; `behind` says that more input waits."""
-        self._rest.append(sound)
-        while sum(len(part.samples) for part in self._rest) >= self._frame_samples:
+    def put(self, sound: SafeSound, *, heard_s: float) -> None:
+        """Add what may be sent, made of samples that were captured from `heard_s` on."""
+        self.cushion.note(self._clock() - heard_s)
+        self._rest.append(_Part(sound=sound, heard_s=heard_s))
+        while sum(len(part.sound.samples) for part in self._rest) >= self._frame_samples:
             frame = self._take_frame()
-            if self._owed > 0 and behind:
-                self._owed -= self._frame_samples
-                continue
-            if self._fill and frame.kind == "silent" and self._crowded():
-                continue  # silence need not wait behind sound, and what follows need not wait behind silence
-            self._ready.append(frame)
-            self._sent.set()
-        if not behind:
-            self._owed = 0  # nothing is behind: the silence stood for sound that never came
-        while len(self._ready) * self._frame_samples > self._most_ms * self._rate_hz // 1000:
+            if not self._given_up(frame, hop_frames=len(sound.samples) // self._frame_samples):
+                self._ready.append(frame)
+                self._filled.set()
+        while len(self._ready) > self._most_frames:
             self._ready.popleft()
 
-    def _crowded(self) -> bool:
-        """Whether more is ready than one hop leaves."""
-        return len(self._ready) * self._frame_samples > self._hop_samples
+    async def next(self) -> SafeSound:
+        """The next frame, when it is due."""
+        frame = await self._wait()
+        if frame is None:
+            return self._leave(self._gate.silence(self._frame_samples, capture_s=self._head_s), self._clock())
+        due_s = frame.heard_s + self.cushion.delay_s
+        if self._fill and (early_s := due_s - self._clock()) > _WAIT_MIN_S:
+            await asyncio.sleep(early_s)
+        sound = frame.sound
+        if sound.generation != self._gate.generation:
+            sound = self._gate.silence(len(sound.samples), capture_s=sound.capture_s)
+        return self._leave(sound, max(due_s, self._clock()))
 
-    def _take_frame(self) -> SafeSound:
+    def _leave(self, sound: SafeSound, due_s: float) -> SafeSound:
+        self._next_due_s = due_s + self._frame_s
+        self._head_s = sound.capture_s + self._frame_s
+        return self._seam.smooth(sound)
+
+    def _given_up(self, frame: _Part, *, hop_frames: int) -> bool:
+        """Whether silence went in the place of a frame that comes late, or it is silence before waiting sound."""
+        if not self._fill:
+            return False
+        late = self._clock() - frame.heard_s - self.cushion.delay_s >= self._frame_s
+        if late and self._owed > 0:
+            self._owed -= self._frame_samples
+            return True
+        if not late:
+            self._owed = 0  # the silence stood for sound that never came
+        return frame.sound.kind == "silent" and (late or len(self._ready) >= hop_frames + CUSHION_FRAMES)
+
+    def _take_frame(self) -> _Part:
         """The first `frame_samples` of `_rest`; of several kinds, the strictest generation is kept."""
-        first = self._rest[0]
-        samples = np.concatenate([part.samples for part in self._rest])
+        first, last = self._rest[0], self._rest[-1].sound
+        samples = np.concatenate([part.sound.samples for part in self._rest])
         frame, left = samples[: self._frame_samples], samples[self._frame_samples :]
-        last = self._rest[-1]
-        generation = min(part.generation for part in self._rest)
-        left_s = first.capture_s + self._frame_samples / self._rate_hz
+        generation = min(part.sound.generation for part in self._rest)
         self._rest = []
         if len(left):
-            self._rest = [SafeSound(samples=left, capture_s=left_s, kind=last.kind, generation=last.generation)]
-        return SafeSound(samples=frame, capture_s=first.capture_s, kind=last.kind, generation=generation)
+            later = replace(last, samples=left, capture_s=first.sound.capture_s + self._frame_s)
+            self._rest = [_Part(sound=later, heard_s=first.heard_s + self._frame_s)]
+        sound = replace(first.sound, samples=frame, kind=last.kind, generation=generation)
+        return _Part(sound=sound, heard_s=first.heard_s)
 
-    async def _wait(self) -> SafeSound:
+    async def _wait(self) -> _Part | None:
+        """The next frame that is ready; None when it is given up."""
         while not self._ready:
-            self._sent.clear()
+            self._filled.clear()
             try:
                 async with asyncio.timeout(self._patience_s()):
-                    await self._sent.wait()
+                    await self._filled.wait()
             except TimeoutError:
-                return self._starved()
+                self._owed += self._frame_samples
+                return None
         self._started = True
         return self._ready.popleft()
 
@@ -110,28 +134,35 @@ class Playout:
         """How long to wait before silence stands in; for ever until the voice began."""
         if not (self._fill and self._started):
             return None
-        return max(0.0, self._next_due_s + STARVED_S - self._clock()) if self._owed == 0 else 0.02
+        return max(0.0, self._next_due_s + STARVED_S - self._clock()) if self._owed == 0 else self._frame_s
 
-    def _starved(self) -> SafeSound:
-        self._owed += self._frame_samples
-        return self._gate.silence(self._frame_samples, capture_s=self._head_s)
 
-    async def _pace(self, count: int) -> None:
-        """Leave at the sample clock's pace, so that the two frames of a hop do not burst."""
-        early_s = self._next_due_s - self._clock()
-        if early_s < -STARVED_S:
-            self._next_due_s = self._clock()
-        elif early_s > 0:
-            await asyncio.sleep(early_s)
-        self._next_due_s += count / self._rate_hz
-        self._take_slack(max(0.0, early_s))
+class Seam:
+    """Joins sound of one generation to that of the next without a click, and without a sample of the former one."""
 
-    def _take_slack(self, early_s: float) -> None:
-        """A fifth of a second in which every frame had to wait holds a delay that nothing needs: take it out."""
-        self._slack_s = min(self._slack_s, early_s)
-        self._paced += 1
-        if self._paced < SLACK_FRAMES:
-            return
-        if self._slack_s > SLACK_S:
-            self._next_due_s -= self._slack_s
-        self._slack_s, self._paced = float("inf"), 0
+    def __init__(self, fade_samples: int, generation: int) -> None:
+        self._falling = np.linspace(1.0, 0.0, fade_samples, endpoint=False, dtype=np.float32)
+        self._generation = generation
+        self._last = np.float32(0.0)
+        self._opening = False
+
+    def smooth(self, sound: SafeSound) -> SafeSound:
+        """The same sound; after a change the level last sent falls to zero, and what is new rises from there."""
+        changed = sound.generation != self._generation
+        self._generation = sound.generation
+        self._opening = self._opening or changed
+        if self._opening:
+            sound = replace(sound, samples=self._joined(sound, changed))
+        self._last = sound.samples[-1]
+        return sound
+
+    def _joined(self, sound: SafeSound, changed: bool) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+        samples = sound.samples.copy()
+        head = samples[: len(self._falling)]
+        falling = self._falling[: len(head)]
+        if sound.kind != "silent":
+            head *= 1.0 - falling
+            self._opening = False
+        if changed:
+            head += self._last * falling
+        return samples

@@ -8,12 +8,15 @@ from dataclasses import replace
 import numpy as np
 
 from mirage_rtc.audio_path import AudioPath
-from mirage_rtc.clock import monotonic_s
 from mirage_rtc.leg import Leg
 from models.engines import Samples, VoiceSettings
+from tests import virtual_time
 from tests.call_parts import WISHES, Hands, lanes, leg_parts
+from tests.sound_path import SoundCall
 
 FRAME = 960
+FADE = 240
+"""After a flush the level falls and rises in so many samples."""
 
 
 @asynccontextmanager
@@ -93,7 +96,7 @@ async def test_a_pause_is_not_filled() -> None:
 async def test_a_backlog_is_not_carried_along() -> None:
     """Of a second that came at once, what is over 200 ms behind is not converted, and nothing waits behind silence."""
     async with _leg(fill=True) as leg:
-        leg.audio.push(np.full(48_000, 0.4, np.float32), capture_s=1000.0)
+        leg.audio.push(np.full(48_000, 0.4, np.float32), capture_s=999.0)
         async with asyncio.timeout(10):
             frames = [await leg.audio.next()]
             while frames[-1].kind == "silent":
@@ -111,7 +114,7 @@ async def test_a_voice_change_acts_and_a_flush_silences_what_was_on_its_way() ->
         assert not (await _hear(leg.audio, 2)).any()
         leg.apply(replace(WISHES, voice=VoiceSettings(preset="robot")))
         _say(leg.audio, np.full(1920, 0.4, np.float32), 1920)
-        assert np.allclose(await _hear(leg.audio, 2), 0.1)
+        assert np.allclose((await _hear(leg.audio, 2))[FADE:], 0.1)
 
 
 async def test_passthrough_is_raw_and_muted_is_silent() -> None:
@@ -120,10 +123,10 @@ async def test_passthrough_is_raw_and_muted_is_silent() -> None:
         raw = replace(WISHES, passthrough_voice=True)
         leg.apply(raw)
         _say(leg.audio, np.full(1920, 0.4, np.float32))
-        assert np.allclose(await _hear(leg.audio, 2), 0.4)
+        assert np.allclose((await _hear(leg.audio, 2))[FADE:], 0.4)
         leg.apply(replace(raw, muted_audio=True))
         _say(leg.audio, np.full(1920, 0.4, np.float32), 1920)
-        assert not (await _hear(leg.audio, 2)).any()
+        assert not (await _hear(leg.audio, 2))[FADE:].any()
 
 
 async def test_the_chunk_path_leaves_in_its_own_frames() -> None:
@@ -138,20 +141,48 @@ async def test_the_chunk_path_leaves_in_its_own_frames() -> None:
     assert abs(heard[1].capture_s - heard[0].capture_s - 0.192) < 1e-6
 
 
-async def test_silence_that_stood_in_for_a_late_hop_is_paid_back() -> None:
-    """When the input starves silence goes out; the late samples it stood for are dropped: the delay is the same."""
-    async with lanes() as (face, voice):
-        parts = leg_parts(face, voice, Hands())
-        leg = Leg(parts, sample_rate_hz=48_000, frame_samples=FRAME, fill=True)
-        leg.audio._playout._clock = monotonic_s  # pacing and starvation run on real waits
-        _say(leg.audio, np.full(1920, 0.4, np.float32), 0)
-        await _hear(leg.audio, 2)
-        starved = await _hear(leg.audio, 2)
-        _say(leg.audio, np.full(3 * 1920, 0.6, np.float32), 1920)
-        heard = await _hear(leg.audio, 4)
-        owed = leg.audio._playout._owed
-        await leg.close()
+def test_a_voice_that_passes_through_waits_for_one_frame_only() -> None:
+    """Unconverted, a frame leaves as soon as its last sample is there: 20 ms after its first, and 5 of network."""
+    call = SoundCall(passthrough=True)
 
-    assert not starved.any()
-    assert np.allclose(heard, 0.3)
-    assert owed == 0
+    assert call.delays_ms(call.run(3.0)).max() <= 26
+
+
+def test_what_was_said_before_a_switch_to_passthrough_is_not_sent_raw() -> None:
+    """Less than a hop waits to be converted when the switch comes: it leaves as silence, not as what it is."""
+    call = SoundCall(passthrough=False)
+    before = np.full(FRAME, 0.7, np.float32)
+
+    async def switch() -> Samples:
+        path = call.path
+        path.push(before, capture_s=call.clock() - 0.02)
+        call.gate.passthrough = True
+        path.flush()
+        path.push(np.full(FRAME, 0.1, np.float32), capture_s=call.clock())
+        moving = asyncio.create_task(path.run())
+        heard = np.concatenate([(await path.next()).samples for _ in range(2)])
+        moving.cancel()
+        return heard
+
+    heard = virtual_time.run(switch(), call.clock)
+
+    assert not heard[:FRAME].any()
+    assert np.allclose(heard[FRAME + FADE :], 0.1)
+
+
+def test_hops_of_the_former_kind_are_not_converted_after_a_switch() -> None:
+    """A frame cut for passing through is no hop of the engine's: it leaves as silence."""
+    call = SoundCall(passthrough=True)
+
+    async def switch() -> str:
+        path = call.path
+        path.push(np.full(FRAME, 0.7, np.float32), capture_s=call.clock() - 0.02)
+        call.gate.passthrough = False
+        path.flush()
+        moving = asyncio.create_task(path.run())
+        kind = (await path.next()).kind
+        moving.cancel()
+        return kind
+
+    assert virtual_time.run(switch(), call.clock) == "silent"
+    assert call.path.ratio.median() == 0.0

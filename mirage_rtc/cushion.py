@@ -1,0 +1,56 @@
+"""How long after its capture sound leaves: as late as the measured jitter needs, and no later. Kept by `playout`.
+
+Every hop is ready some time after its capture: transport, decoding, waiting for its last sample, conversion. The lowest
+of these times is the path's own; what exceeds it is jitter, and a cushion of up to three packets makes an even stream
+of it. A quiet path needs none.
+"""
+
+from collections import deque
+
+from mirage_rtc.clock import Clock
+
+CUSHION_FRAMES = 3
+CUSHION_MAX_S = 0.060
+"""Three packets of 20 ms."""
+WINDOW_S = 3.0
+FALL_PER_S = 0.020
+"""The cushion rises at once and falls so slowly that a frame is never more than 0.4 ms shorter than its 20 ms."""
+_LOW, _HIGH = 0.05, 0.85
+"""Which quantiles are the path's own delay and its delay with jitter. A twentieth of packets lost makes about a seventh
+of all wait for the next: a cushion for these would cost every frame what few of them need."""
+_REACH_S = 0.1
+"""What is later than this is a stall: no cushion would have helped, so none is built for it."""
+
+
+class Cushion:
+    """The delay of one call's sound, by the last seconds."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.delay_s = 0.0
+        self._clock = clock
+        self._noted: deque[tuple[float, float]] = deque()
+
+    def note(self, ready_s: float) -> None:
+        """A hop was ready `ready_s` after the capture of its first sample."""
+        now_s = self._clock()
+        since_s = now_s - self._noted[-1][0] if self._noted else None
+        self._noted.append((now_s, ready_s))
+        while self._noted[0][0] < now_s - WINDOW_S:
+            self._noted.popleft()
+        low_s, wanted_s = self._wanted()
+        if since_s is None:
+            self.delay_s = wanted_s
+            return
+        fallen_s = self.delay_s - FALL_PER_S * since_s
+        self.delay_s = min(low_s + CUSHION_MAX_S, max(wanted_s, fallen_s))
+
+    def renew(self) -> None:
+        """The path is another now: measure afresh."""
+        self._noted.clear()
+
+    def _wanted(self) -> tuple[float, float]:
+        """The path's own delay, and that with the cushion the jitter needs."""
+        ready_s = sorted(ready_s for _, ready_s in self._noted)
+        low_s = ready_s[int(_LOW * len(ready_s))]
+        reached = [each_s for each_s in ready_s if each_s <= low_s + _REACH_S]
+        return low_s, min(low_s + CUSHION_MAX_S, reached[int(_HIGH * len(reached))])
