@@ -12,3 +12,9 @@ class Wire:
 
     async def _send_rtp(self, data: bytes) -> None:
         self.sent.append(data)
+
+    def _register_rtp_receiver(self, *_: object) -> None:
+        """A receiver starts."""
+
+    def _unregister_rtp_receiver(self, *_: object) -> None:
+        """A receiver stops."""

@@ -1,6 +1,7 @@
 """The bounded queue before a decoder."""
 
 import inspect
+import threading
 from fractions import Fraction
 from typing import Any
 
@@ -8,11 +9,16 @@ import aiortc.rtcrtpreceiver
 import av
 import numpy as np
 import pytest
+from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtp import RtpPacket
 
-from mirage_rtc.aiortc_private.decode_queue import DecodeQueue, is_key_frame, starts_frame
+from mirage_rtc.aiortc_private.decode_queue import PICTURES_MAX, DecodeQueue, is_key_frame, starts_frame
+from mirage_rtc.aiortc_private.media_buffer import WholeFrame
+from tests.call_parts import Hands
 
 KEY, DELTA = b"\x00\x00\x01\x65", b"\x00\x00\x01\x41"
+PACKET = b"\xf8\xff\xfe"
+"""Opus: 20 ms of silence."""
 
 
 class _Codec:
@@ -20,8 +26,7 @@ class _Codec:
         self.name = name
 
 
-def _encoded(data: bytes) -> object:
-    return type("Encoded", (), {"data": data})()
+H264, OPUS = _Codec("H264"), _Codec("opus")
 
 
 def test_upstream_still_reads_with_get() -> None:
@@ -29,33 +34,106 @@ def test_upstream_still_reads_with_get() -> None:
     assert "input_q.get()" in inspect.getsource(aiortc.rtcrtpreceiver.decoder_worker)
 
 
-def test_a_decoder_that_is_behind_skips_to_the_next_key_frame() -> None:
-    """Beyond three waiting pictures all go, and a key frame is asked for with every picture until it comes."""
-    behind: list[int] = []
-    queue = DecodeQueue(is_video=True, on_behind=lambda: behind.append(1))
-    for data in (KEY, DELTA, DELTA, DELTA, DELTA, KEY, DELTA):
-        queue.put((_Codec("H264"), _encoded(data)))
+def _queue(*, is_video: bool) -> tuple[DecodeQueue, Hands, list[float]]:
+    """A queue, its clock, and when it said that it was behind."""
+    clock = Hands()
+    behind: list[float] = []
+    return DecodeQueue(is_video=is_video, clock=clock, on_behind=lambda: behind.append(clock.now_s)), clock, behind
 
-    assert behind == [1, 1]
+
+def test_a_decoder_that_is_behind_skips_to_the_next_key_frame() -> None:
+    """When the oldest waited over 100 ms all go, and a key frame is asked for with every picture until it comes."""
+    queue, clock, behind = _queue(is_video=True)
+    for data in (KEY, DELTA, DELTA, DELTA, DELTA, KEY, DELTA):
+        queue.put((H264, JitterFrame(data, 0)))
+        clock.now_s += 0.04
+
+    assert [round(at_s - clock.now_s, 2) for at_s in behind] == [-0.16, -0.12]
     assert [queue.get()[1].data for _ in range(2)] == [KEY, DELTA]
     assert queue.dropped == 5
 
 
+def test_what_a_filled_hole_sets_free_at_once_is_no_backlog() -> None:
+    """Ten pictures that waited for one packet are all decoded: each builds on the one before."""
+    queue, _, behind = _queue(is_video=True)
+    for data in (KEY, *([DELTA] * 9)):
+        queue.put((H264, JitterFrame(data, 0)))
+
+    assert [queue.get()[1].data for _ in range(10)] == [KEY, *([DELTA] * 9)]
+    assert not behind
+
+
+def test_pictures_are_bounded_by_number_too() -> None:
+    """However fast they come."""
+    queue, _, behind = _queue(is_video=True)
+    for data in (KEY, *([DELTA] * 2 * PICTURES_MAX)):
+        queue.put((H264, JitterFrame(data, 0)))
+
+    assert behind
+    assert queue.dropped > PICTURES_MAX
+
+
+def test_sound_is_bounded() -> None:
+    """What waited for over half a second is dropped, oldest first."""
+    queue, clock, _ = _queue(is_video=False)
+    for n in range(150):
+        queue.put((OPUS, JitterFrame(PACKET, n * 960)))
+        clock.now_s += 0.02
+
+    assert 120 < queue.dropped < 126
+    assert queue.get()[1].timestamp == queue.dropped * 960
+
+
+def test_lost_sound_is_concealed_in_its_place() -> None:
+    """Two packets were given up: the decoder gets two that tell it to make them up, before the next."""
+    queue, _, _ = _queue(is_video=False)
+    queue.put((OPUS, WholeFrame(PACKET, 0)))
+    queue.put((OPUS, WholeFrame(PACKET, 2880, lost=2)))
+    tasks = [queue.get()[1] for _ in range(4)]
+
+    assert [(task.timestamp, len(task.data)) for task in tasks] == [(0, 3), (960, 1), (1920, 1), (2880, 3)]
+    assert queue.concealment.lost_samples == 1920
+
+
+def test_only_opus_is_concealed() -> None:
+    """Nothing is made up where an empty packet means nothing."""
+    queue, _, _ = _queue(is_video=False)
+    queue.put((_Codec("PCMU"), WholeFrame(PACKET, 0)))
+    queue.put((_Codec("PCMU"), WholeFrame(PACKET, 2880, lost=2)))
+
+    assert [queue.get()[1].timestamp for _ in range(2)] == [0, 2880]
+
+
 def test_the_end_overtakes_a_backlog() -> None:
-    """Closing does not wait for what is queued."""
-    queue = DecodeQueue(is_video=False, on_behind=lambda: None)
-    for _ in range(150):
-        queue.put((_Codec("opus"), _encoded(b"x")))
+    """Closing does not wait for what is queued, and nothing is taken after it."""
+    queue, _, _ = _queue(is_video=False)
+    for n in range(150):
+        queue.put((OPUS, JitterFrame(PACKET, n * 960)))
     queue.put(None)
+    queue.put((OPUS, JitterFrame(PACKET, 0)))
 
     assert queue.get() is None
+    assert queue.get() is None
+
+
+def test_get_waits_for_what_is_put() -> None:
+    """The decoder's thread sleeps until then."""
+    queue, _, _ = _queue(is_video=True)
+    got: list[Any] = []
+    thread = threading.Thread(target=lambda: got.extend([queue.get(), queue.get()]))
+    thread.start()
+    queue.put((H264, JitterFrame(KEY, 7)))
+    queue.put(None)
+    thread.join(10)
+
+    assert got[-1] is None
 
 
 def test_an_empty_frame_never_reaches_a_decoder() -> None:
     """To FFmpeg it would be the end of the stream."""
-    queue = DecodeQueue(is_video=False, on_behind=lambda: None)
-    queue.put((_Codec("opus"), _encoded(b"")))
-    queue.put((_Codec("opus"), _encoded(b"x")))
+    queue, _, _ = _queue(is_video=False)
+    queue.put((OPUS, JitterFrame(b"", 0)))
+    queue.put((OPUS, JitterFrame(b"x", 0)))
 
     assert queue.get()[1].data == b"x"
 
@@ -96,13 +174,17 @@ def test_key_frames_of_a_real_encoder_are_told() -> None:
     ("codec", "payload", "starts"),
     [
         ("H264", b"\x65\x88", True),
-        ("H264", b"\x7c\x85", True),
+        ("H264", b"\x7c\x85\x88", True),
         ("H264", b"\x7c\x05", False),
+        ("H264", b"\x65\x28", False),
+        ("H264", b"\x7c\x85\x28", False),
+        ("H264", b"\x67\x42", True),
+        ("H264", b"\x78\x00", True),
         ("VP8", b"\x10\x00", True),
         ("VP8", b"\x00\x00", False),
         ("VP8", b"", False),
     ],
 )
 def test_where_a_picture_begins(codec: str, payload: bytes, *, starts: bool) -> None:
-    """A fragment's start bit, VP8's S bit."""
+    """A fragment's start bit and a slice's first macroblock, VP8's S bit."""
     assert starts_frame(codec, RtpPacket(payload=payload)) is starts

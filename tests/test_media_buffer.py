@@ -1,12 +1,19 @@
 """The jitter buffer, fed with RTP packets."""
 
 import inspect
+from typing import Any
 
 import pytest
 from aiortc import RTCRtpReceiver
 from aiortc.rtp import RtpPacket
 
-from mirage_rtc.aiortc_private.media_buffer import OLD_PACKETS_IN_A_ROW, MediaBuffer
+from mirage_rtc.aiortc_private.media_buffer import (
+    AUDIO_HOLE_PACKETS,
+    HOLES_IN_A_ROW,
+    OLD_PACKETS_IN_A_ROW,
+    MediaBuffer,
+    WholeFrame,
+)
 
 
 def test_upstream_still_uses_the_buffer_as_we_provide_it() -> None:
@@ -33,7 +40,7 @@ def _feed(buffer: MediaBuffer, packets: list[RtpPacket]) -> list[tuple[int, int]
 
 def test_a_picture_leaves_at_its_marker() -> None:
     """Not at the next picture's first packet, as upstream has it."""
-    buffer = MediaBuffer(capacity=512, is_video=True)
+    buffer = _video_buffer()
     packets = [_packet(n, n // 3 * 3000, marker=n % 3 == 2) for n in range(9)]
 
     assert _feed(buffer, packets) == [(2, 0), (5, 3000), (8, 6000)]
@@ -73,47 +80,81 @@ def test_an_old_packet_is_ignored() -> None:
     assert buffer.add(_packet(11, 11)) == (False, None)
 
 
-def _video_buffer() -> MediaBuffer:
+def _video_buffer(**more: Any) -> MediaBuffer:
+    """Frames of three packets, every tenth a key frame."""
     return MediaBuffer(
         capacity=512,
         is_video=True,
         starts_frame=lambda packet: packet.sequence_number % 3 == 0,
-        is_key=lambda data: data[0] % 30 == 0,
+        is_key=lambda packet, _: packet.sequence_number % 30 == 0,
+        **more,
     )
 
 
-def test_a_picture_with_a_hole_waits_and_resync_goes_on_at_the_next_key_frame() -> None:
-    """Frames of three packets, every tenth a key frame: without packet 4 nothing leaves until 30 to 32 are here."""
-    buffer = _video_buffer()
-    packets = [_packet(n, n // 3 * 3000, marker=n % 3 == 2) for n in range(36) if n != 4]
-    before = _feed(buffer, packets[:20])
-    buffer.resync()
-    after = _feed(buffer, packets[20:])
+def _pictures(*sequences: int) -> list[RtpPacket]:
+    return [_packet(n, n // 3 * 3000, marker=n % 3 == 2) for n in sequences]
 
-    assert [timestamp for _, timestamp in before] == [0]
-    assert [timestamp for _, timestamp in after] == [30_000, 33_000]
-    assert not buffer.resyncing
+
+def test_a_picture_with_a_hole_waits_and_goes_on_at_the_next_key_frame() -> None:
+    """Without packet 4 nothing leaves until the key frame of 30 to 32 is whole; then what was before it is no use."""
+    buffer = _video_buffer()
+    frames = _feed(buffer, _pictures(*range(4), *range(5, 36)))
+
+    assert frames == [(2, 0), (31, 30_000), (34, 33_000)]
+    assert not buffer.wants(4)
+
+
+def test_a_key_frame_with_a_hole_is_waited_for() -> None:
+    """Its last packet comes late: then it leaves, whatever is missing before it."""
+    buffer = _video_buffer()
+    frames = _feed(buffer, _pictures(*range(4), *range(5, 31), 32, 33, 34, 31))
+
+    assert [timestamp for _, timestamp in frames] == [0, 30_000]
+
+
+def test_a_picture_without_its_first_packet_is_no_key_frame() -> None:
+    """The track begins in the middle of a key frame, and waits for the next."""
+    buffer = _video_buffer()
+    frames = _feed(buffer, _pictures(*range(1, 33)))
+
+    assert [timestamp for _, timestamp in frames] == [30_000]
+
+
+def test_nothing_is_given_out_before_the_first_key_frame() -> None:
+    """No decoder can begin with another."""
+    buffer = _video_buffer()
+
+    assert _feed(buffer, _pictures(*range(6, 15))) == []
+    assert buffer.resyncing
 
 
 def test_a_retransmission_that_comes_in_time_loses_nothing() -> None:
     """A hole that is filled later gives out everything that waited behind it."""
     buffer = _video_buffer()
-    packets = [_packet(n, n // 3 * 3000, marker=n % 3 == 2) for n in range(12)]
+    packets = _pictures(*range(12))
     late = packets.pop(4)
 
     assert [timestamp for _, timestamp in _feed(buffer, [*packets, late])] == [0, 3000, 6000, 9000]
 
 
-@pytest.mark.parametrize("is_video", [True, False])
-def test_an_overrun_goes_on(is_video: bool) -> None:
-    """A jump beyond the capacity drops what was kept; video asks for a key frame and waits for it."""
-    buffer = MediaBuffer(capacity=16, is_video=is_video, starts_frame=lambda _: True, is_key=lambda _: True)
-    buffer.add(_packet(1, 0))
-    pli, frame = buffer.add(_packet(100, 9000, marker=True))
+def test_a_video_overrun_goes_on_at_a_key_frame() -> None:
+    """A jump beyond the capacity drops what was kept and asks for a key frame."""
+    restarts: list[int] = []
+    buffer = _video_buffer(on_restart=lambda: restarts.append(1))
+    _feed(buffer, _pictures(*range(4), 5))
+    pli, frame = buffer.add(_pictures(1000)[0])
 
-    assert pli is is_video
-    assert frame is not None
-    assert frame.timestamp == 9000
+    assert (pli, frame, buffer.resyncing, restarts) == (True, None, True, [1])
+    assert [timestamp for _, timestamp in _feed(buffer, _pictures(*range(1001, 1025)))] == [1_020_000]
+
+
+def test_an_audio_outage_loses_only_what_is_missing() -> None:
+    """What waited before a second, long hole still leaves."""
+    buffer = MediaBuffer(capacity=16, is_video=False)
+    frames = _feed(buffer, [_packet(n, n) for n in (1, 3, 4, 30, 31, 32)])
+
+    assert [timestamp for _, timestamp in frames] == [1, 3, 4, 30, 31, 32]
+    assert frames[1:3] == [(3, 3), (3, 4)]
 
 
 def test_a_sender_that_begins_anew_is_followed() -> None:
@@ -123,6 +164,47 @@ def test_a_sender_that_begins_anew_is_followed() -> None:
     heard = _feed(buffer, [_packet(n, n) for n in range(100, 200)])
 
     assert len(heard) >= 100 - OLD_PACKETS_IN_A_ROW - 1
+
+
+def test_old_retransmissions_in_a_row_are_no_new_beginning() -> None:
+    """A hundred packets of before a key frame, each asked for in vain, do not throw the buffer back."""
+    buffer = _video_buffer()
+    _feed(buffer, _pictures(*range(60), *range(150, 153)))
+    late = [packet for packet in _pictures(*range(60, 150)) for _ in range(3)]
+
+    assert _feed(buffer, late) == []
+    assert _feed(buffer, _pictures(153, 154, 155)) == [(2, 153_000)]
+
+
+def _holes(buffer: MediaBuffer, count: int, first: int = 0) -> list[int]:
+    """For each lost packet, every tenth, how many newer ones came before it was given up."""
+    waited = []
+    for at in range(first, first + 10 * count, 10):
+        for n in (*range(at, at + 4), *range(at + 5, at + 10)):
+            frame = buffer.add(_packet(n, n))[1]
+            while frame is not None:
+                if isinstance(frame, WholeFrame) and frame.lost:
+                    waited.append(n - at - 4)
+                frame = buffer.take()
+    return waited
+
+
+def test_where_nothing_is_ever_late_a_hole_is_given_up_sooner() -> None:
+    """Three newer packets at first, then two, then the first one is enough."""
+    buffer = MediaBuffer(capacity=16, is_video=False)
+
+    assert _holes(buffer, 3 * HOLES_IN_A_ROW) == [3] * HOLES_IN_A_ROW + [2] * HOLES_IN_A_ROW + [1] * HOLES_IN_A_ROW
+
+
+@pytest.mark.parametrize("patience", [0, 1])
+def test_a_packet_that_was_only_late_restores_the_patience(patience: int) -> None:
+    """Whether it is too late, or fills its hole in time."""
+    buffer = MediaBuffer(capacity=16, is_video=False)
+    buffer.hole_packets = patience
+    heard = [timestamp for _, timestamp in _feed(buffer, [_packet(n, n) for n in (1, 2, 4, 3, 5)])]
+
+    assert heard == ([1, 2, 4, 5] if patience == 0 else [1, 2, 3, 4, 5])
+    assert buffer.hole_packets == AUDIO_HOLE_PACKETS
 
 
 def test_only_what_is_still_of_use_is_wanted() -> None:

@@ -1,20 +1,27 @@
 """The tuned receiver, on a real aiortc receiver with a transport that records."""
 
+import asyncio
 import inspect
+import threading
 from typing import Any, cast
 
+import aiortc.rtcrtpreceiver
+import pytest
 from aiortc import RTCRtpReceiver
-from aiortc.rtcrtpparameters import RTCRtpCodecParameters
+from aiortc.jitterbuffer import JitterFrame
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpReceiveParameters
+from aiortc.rtcrtpreceiver import RemoteStreamTrack
 from aiortc.rtp import RtcpPacket, RtcpPsfbPacket, RtcpRtpfbPacket, RtcpSenderInfo, RtcpSrPacket, RtpPacket
 
-from mirage_rtc.aiortc_private.receiver import NACK_AGAIN_S, NACK_TRIES, PLI_EVERY_S, STALL_S, TunedReceiver
+from mirage_rtc.aiortc_private.nack_list import FIRST_INTERVAL_S
+from mirage_rtc.aiortc_private.receiver import PLI_EVERY_S, STALL_S, TunedReceiver
 from tests.call_parts import Hands
 from tests.rtp_wire import Wire
 
 H264 = RTCRtpCodecParameters(mimeType="video/H264", clockRate=90_000, payloadType=97)
 TOUCHED = (
     "__kind __codecs __jitter_buffer __decoder_queue __timestamp_mapper __nack_generator __rtx_ssrc "
-    "_handle_rtp_packet _handle_rtcp_packet _send_rtcp_nack _send_rtcp_pli"
+    "__decoder_thread __stop_decoder _handle_rtp_packet _handle_rtcp_packet _send_rtcp_nack _send_rtcp_pli"
 )
 
 
@@ -63,16 +70,25 @@ async def _with_a_hole() -> Rig:
 
 
 async def test_a_missing_packet_is_asked_for_again_a_bounded_number_of_times() -> None:
-    """Upstream asks once; we ask until the fourth time, at intervals, and what comes then is used."""
+    """Upstream asks once; we ask three times in 200 ms, then for a key frame; what comes then is still used."""
     rig = await _with_a_hole()
     assert rig.asked(RtcpRtpfbPacket) == 1
-    for _ in range(10):
-        await rig.tuned._ask_again()
-        rig.clock.now_s += NACK_AGAIN_S * 1.01
+    for _ in range(12):
+        await rig.tick(FIRST_INTERVAL_S / 3)
 
-    assert rig.asked(RtcpRtpfbPacket) == NACK_TRIES
+    assert rig.asked(RtcpRtpfbPacket) == 3
+    assert rig.asked(RtcpPsfbPacket) == 1
     await rig.take(3)
     assert rig.tuned._decode.offered == 3
+
+
+async def test_only_what_is_due_is_asked_for() -> None:
+    """Another hole does not ask once more for the first one, as upstream does."""
+    rig = await _with_a_hole()
+    await rig.take(7)
+    lost = [packet.lost for data in rig.wire.sent for packet in RtcpPacket.parse(data) if hasattr(packet, "lost")]
+
+    assert lost == [[3], [6]]
 
 
 async def test_what_came_is_not_asked_for_again() -> None:
@@ -80,19 +96,41 @@ async def test_what_came_is_not_asked_for_again() -> None:
     rig = await _with_a_hole()
     await rig.take(3)
     for _ in range(5):
-        await rig.tick(NACK_AGAIN_S * 1.01)
+        await rig.tick(FIRST_INTERVAL_S * 1.01)
 
     assert rig.asked(RtcpRtpfbPacket) == 1
     assert rig.asked(RtcpPsfbPacket) == 0
 
 
+async def test_refused_pictures_ask_for_a_key_frame_twice_a_second() -> None:
+    """Upstream asks with every packet after one that the decoder refused."""
+    rig = Rig()
+    for sequence in range(50):
+        rig.upstream._RTCRtpReceiver__decoder_error.set()
+        await rig.take(sequence, key=sequence < 2)
+        await rig.tick(0.02)
+
+    assert rig.asked(RtcpPsfbPacket) == 2
+
+
+async def test_an_outage_asks_for_a_key_frame_at_once() -> None:
+    """Not for a hundred packets, and not after the stall."""
+    rig = await _with_a_hole()
+    await rig.take(200)
+    await rig.tick(0.02)
+
+    assert rig.asked(RtcpRtpfbPacket) == 1
+    assert rig.asked(RtcpPsfbPacket) == 1
+
+
 async def test_a_picture_that_stalls_asks_for_a_key_frame_and_goes_on_with_it() -> None:
     """250 ms without a whole picture: a PLI, not more than one in 500 ms, and on at the key frame."""
-    rig = await _with_a_hole()
+    rig = Rig()
+    for sequence in (0, 1, 2):  # the second picture never ends, but nothing is missing
+        await rig.take(sequence, key=sequence < 2)
     await rig.tick(STALL_S / 2)
     assert rig.asked(RtcpPsfbPacket) == 0
     await rig.tick(STALL_S)
-    await rig.take(6)
     await rig.tick(0.1)
     assert rig.asked(RtcpPsfbPacket) == 1
     await rig.tick(PLI_EVERY_S)
@@ -117,3 +155,41 @@ async def test_the_peers_reports_say_when_a_frame_was_captured() -> None:
 
     assert rig.tuned.sender_s(0, 90_000) == 3_000_000_000.6
     assert rig.tuned.sender_s(90_000, 90_000) == 3_000_000_001.6
+
+
+class _StuckDecoder:
+    """Decodes nothing until it is let go."""
+
+    def __init__(self) -> None:
+        self.began, self.let_go = threading.Event(), threading.Event()
+        self.pictures = 0
+
+    def decode(self, _: JitterFrame) -> list[object]:
+        self.pictures += 1
+        self.began.set()
+        self.let_go.wait(20)
+        return []
+
+
+async def test_closing_with_150_pictures_of_backlog_waits_for_none_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Upstream decodes all of them before `stop` returns, on the event loop; ours returns before even one is done."""
+    decoder = _StuckDecoder()
+    monkeypatch.setattr(aiortc.rtcrtpreceiver, "get_decoder", lambda _: decoder)
+    upstream = cast("Any", RTCRtpReceiver("video", cast("Any", Wire())))
+    upstream._track = RemoteStreamTrack(kind="video")
+    tuned = TunedReceiver(upstream, clock=Hands())
+    await upstream.receive(RTCRtpReceiveParameters(codecs=[H264]))
+    running = asyncio.create_task(tuned.run())
+    thread = upstream._RTCRtpReceiver__decoder_thread
+    for n in range(150):
+        tuned._decode.put((H264, JitterFrame(b"\0\0\1\x65", n)))
+    await asyncio.to_thread(decoder.began.wait, 20)
+    await upstream.stop()
+
+    assert thread.is_alive()
+    decoder.let_go.set()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert not thread.is_alive()
+    assert decoder.pictures == 1
+    assert await upstream._track._queue.get() is None

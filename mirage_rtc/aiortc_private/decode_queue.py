@@ -1,18 +1,29 @@
-"""The queue before a decoder thread, bounded: frames are dropped before they are decoded. Filled by `receiver`."""
+"""The queue before a decoder thread, bounded: frames are dropped before they are decoded. Filled by `receiver`.
 
-import contextlib
-import queue
+Stands in for the `queue.Queue` between `aiortc.rtcrtpreceiver.RTCRtpReceiver` and its `decoder_worker` (aiortc 1.16.0).
+"""
+
+import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtp import RtpPacket
 
-DECODE_BACKLOG = 3
-"""Encoded pictures waiting for the decoder; more means it is behind, and all go until the next key frame."""
+from mirage_rtc.aiortc_private.concealment import Concealment
+
+BEHIND_S = 0.1
+"""An encoded picture that waited this long shows that the decoder is behind: all go until the next key frame."""
+PICTURES_MAX = 64
+"""More than a filled hole ever sets free at once."""
+SOUND_BEHIND_S = 0.5
+"""Sound that waited this long is dropped, oldest first; `audio_path` fills the hole."""
 _H264_KEY_NAL_TYPES = frozenset((5, 7))
+_H264_SLICE_NAL_TYPES = frozenset((1, 5))
 _H264_FU_A = 28
 _START_CODE = b"\x00\x00\x01"
+_FIRST_MACROBLOCK = 0x80
 
 
 def is_key_frame(codec_name: str, data: bytes) -> bool:
@@ -28,56 +39,93 @@ def is_key_frame(codec_name: str, data: bytes) -> bool:
 
 
 def starts_frame(codec_name: str, packet: RtpPacket) -> bool:
-    """Whether a picture may begin with this packet: VP8's S bit (RFC 7741 §4.2), not inside an FU-A (RFC 6184 §5.8)."""
+    """Whether a picture may begin with this packet.
+
+    VP8: the S bit of partition 0 (RFC 7741 §4.2). H.264: not inside an FU-A (RFC 6184 §5.8), and a slice only if it
+    holds the first macroblock (`first_mb_in_slice` is 0, one bit; ITU-T H.264 §7.3.3).
+    """
     payload = packet.payload
-    if not payload:
-        return False
     if codec_name == "VP8":
-        return payload[0] & 0x17 == 0x10
-    return payload[0] & 0x1F != _H264_FU_A or (len(payload) > 1 and bool(payload[1] & 0x80))
+        return bool(payload) and payload[0] & 0x17 == 0x10
+    if len(payload) < 2:
+        return False
+    nal_type, slice_header = payload[0] & 0x1F, payload[1:]
+    if nal_type == _H264_FU_A:
+        if not payload[1] & 0x80:
+            return False
+        nal_type, slice_header = payload[1] & 0x1F, payload[2:]
+    return nal_type not in _H264_SLICE_NAL_TYPES or bool(slice_header and slice_header[0] & _FIRST_MACROBLOCK)
 
 
 class DecodeQueue:
-    """When the decoder is behind, pictures go until the next key frame; `on_behind` asks for one until it comes."""
+    """When the decoder is behind, pictures go until the next key frame; `on_behind` asks for one until it comes.
 
-    def __init__(self, *, is_video: bool, on_behind: Callable[[], None]) -> None:
+    Lost sound and pauses are handed to the Opus decoder to conceal. `clock` is in monotonic seconds.
+    """
+
+    def __init__(self, *, is_video: bool, clock: Callable[[], float], on_behind: Callable[[], None]) -> None:
         self.dropped = 0
         self.offered = 0
         self.codec: Any = None
+        self.concealment = Concealment()
         self._is_video = is_video
+        self._clock = clock
         self._on_behind = on_behind
-        self._queue: queue.Queue[Any] = queue.Queue()
+        self._tasks: deque[tuple[float, Any]] = deque()
+        self._filled = threading.Condition()
+        self._ended = False
         self._await_key = False
 
     def put(self, task: Any) -> None:
         """Queue one (codec, frame), or None to end the thread: that one overtakes everything."""
-        if task is None:
-            self._clear()
-            return self._queue.put(None)
-        self.codec = task[0]
-        self.offered += 1
-        # To FFmpeg an empty packet is the end of the stream: no decoder decodes anything after one.
-        if not task[1].data or (self._is_video and not self._wanted(*task)):
-            self.dropped += 1
-            return None
-        return self._queue.put(task)
+        with self._filled:
+            if task is None:
+                self._clear()
+                self._ended = True
+            else:
+                self._take(*task)
+            self._filled.notify()
 
     def get(self) -> Any:
-        """The next task; blocks the decoder's thread."""
-        return self._queue.get()
+        """The next task, None at the end; blocks the decoder's thread."""
+        with self._filled:
+            self._filled.wait_for(lambda: self._ended or self._tasks)
+            return self._tasks.popleft()[1] if self._tasks else None
 
-    def _wanted(self, codec: Any, frame: JitterFrame) -> bool:
-        if self._queue.qsize() >= DECODE_BACKLOG:
+    def _take(self, codec: Any, frame: JitterFrame) -> None:
+        self.codec = codec
+        self.offered += 1
+        # To FFmpeg an empty packet is the end of the stream: no decoder decodes anything after one.
+        if self._ended or not frame.data:
+            self.dropped += 1
+        elif self._is_video:
+            self._take_picture(codec, frame)
+        else:
+            self._take_sound(codec, frame)
+
+    def _take_picture(self, codec: Any, frame: JitterFrame) -> None:
+        if self._oldest_waited_s() > BEHIND_S or len(self._tasks) >= PICTURES_MAX:
             self._clear()
             self._await_key = True
         if self._await_key and not is_key_frame(codec.name, frame.data):
-            self._on_behind()
-            return False
+            self.dropped += 1
+            return self._on_behind()
         self._await_key = False
-        return True
+        return self._tasks.append((self._clock(), (codec, frame)))
+
+    def _take_sound(self, codec: Any, frame: JitterFrame) -> None:
+        while self._oldest_waited_s() > SOUND_BEHIND_S:
+            self._tasks.popleft()
+            self.dropped += 1
+        now_s = self._clock()
+        if codec.name.lower() == "opus":
+            lost = getattr(frame, "lost", 0) > 0
+            self._tasks += [(now_s, (codec, part)) for part in self.concealment.before(frame, lost=lost)]
+        self._tasks.append((now_s, (codec, frame)))
+
+    def _oldest_waited_s(self) -> float:
+        return self._clock() - self._tasks[0][0] if self._tasks else 0.0
 
     def _clear(self) -> None:
-        with contextlib.suppress(queue.Empty):  # the decoder's thread takes from it too
-            while True:
-                self._queue.get_nowait()
-                self.dropped += 1
+        self.dropped += len(self._tasks)
+        self._tasks.clear()
