@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from mirage_rtc.call_stats import Rolling
-from mirage_rtc.clock import Clock, SyncRule
+from mirage_rtc.clock import Clock
 from mirage_rtc.errors import MirageError
 from mirage_rtc.gate import SafeSound, SoundGate
 from mirage_rtc.inference import EngineFailed, LaneDown
+from mirage_rtc.lip_sync import SyncRule
 from mirage_rtc.metrics import Metrics
 from mirage_rtc.playout import Playout
 from mirage_rtc.seats import VoiceSeat

@@ -12,9 +12,10 @@ from typing import Any
 
 from mirage_rtc.audio_path import AudioPath
 from mirage_rtc.call_stats import Rolling, SessionStats
-from mirage_rtc.clock import Clock, SyncRule
+from mirage_rtc.clock import Clock
 from mirage_rtc.gate import FailPolicy, PictureGate, PictureKind, SafePicture, SafeSound, SoundGate, SoundKind
 from mirage_rtc.inference import Lane
+from mirage_rtc.lip_sync import SyncRule
 from mirage_rtc.metrics import Metrics
 from mirage_rtc.seats import FaceSeat, VoiceSeat
 from mirage_rtc.video_path import VideoPath
@@ -56,6 +57,8 @@ class LegParts:
     metrics: Metrics
     on_picture: Callable[[PictureKind], None] = lambda _: None
     on_sound: Callable[[SoundKind], None] = lambda _: None
+    on_degrade: Callable[[float], None] = lambda _: None
+    """Told by how many ms the audio leads when it leads the pictures too far; at most once a second."""
 
 
 class Leg:
@@ -79,7 +82,7 @@ class Leg:
             hop_ms=parts.hop_ms,
             settings=wishes.voice,
         )
-        self.sync = SyncRule()
+        self.sync = SyncRule(parts.on_degrade)
         self.video = VideoPath(
             seat=self._face,
             gate=PictureGate(policy=parts.fail_policy, clock=clock, on_kind=self._see),
@@ -183,8 +186,7 @@ class Leg:
 
     def _hold_s(self) -> float:
         """How long after capture a picture leaves: when the voice of the same moment does."""
-        voice_s = self.audio_ms.median() / 1000.0
-        return max(0.0, min(HOLD_MAX_S, voice_s - HOLD_EARLY_S))
+        return max(0.0, min(HOLD_MAX_S, self.audio.delay_s - HOLD_EARLY_S))
 
     def _see(self, kind: PictureKind) -> None:
         self._kinds[kind] = self._kinds.get(kind, 0) + 1

@@ -42,10 +42,15 @@ def working_size(width_px: int, height_px: int) -> tuple[int, int]:
     return max(64, round(width_px * scale / 4) * 4), max(64, round(height_px * scale / 4) * 4)
 
 
+def is_ready(frame: VideoFrame) -> bool:
+    """Whether a decoded picture has its working size and format already, so that taking it is one copy."""
+    return frame.format.name == "yuv420p" and (frame.width, frame.height) == working_size(frame.width, frame.height)
+
+
 def to_i420(frame: VideoFrame) -> I420:
     """A decoded picture as contiguous I420 at its working size."""
-    width_px, height_px = working_size(frame.width, frame.height)
-    if (frame.width, frame.height, frame.format.name) != (width_px, height_px, "yuv420p"):
+    if not is_ready(frame):
+        width_px, height_px = working_size(frame.width, frame.height)
         frame = frame.reformat(width=width_px, height=height_px, format="yuv420p")
     return np.ascontiguousarray(frame.to_ndarray(), dtype=np.uint8)
 
@@ -76,7 +81,7 @@ async def pump_video(
         reported_s = reported(frame.pts, VIDEO_RATE_HZ)
         capture_s = capture.capture_s(frame.pts / VIDEO_RATE_HZ, clock(), reported_s)
         size_px = working_size(frame.width, frame.height)
-        path.push(partial(to_i420, frame), size_px=size_px, capture_s=capture_s)
+        path.push(partial(to_i420, frame), size_px=size_px, capture_s=capture_s, is_cheap=is_ready(frame))
 
 
 async def pump_audio(

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 
 from mirage_rtc.badge import I420
 from mirage_rtc.call_stats import Rolling
-from mirage_rtc.clock import Clock, SyncRule
+from mirage_rtc.clock import Clock
 from mirage_rtc.errors import MirageError
 from mirage_rtc.gate import PictureGate, SafePicture
 from mirage_rtc.inference import EngineFailed, LaneDown
+from mirage_rtc.lip_sync import SyncRule
 from mirage_rtc.mailbox import Mailbox
 from mirage_rtc.metrics import Metrics
 from mirage_rtc.seats import FaceSeat
@@ -28,10 +29,12 @@ IDLE_S = 0.25
 """Without a picture for this long the gate's fallback is sent: the far end sees it covered, not stalled."""
 LINE_PICTURES = 8
 """Pictures that may wait for their voice; the oldest goes first."""
+_WAIT_MIN_S = 0.001
+"""A picture this early leaves at once: a timer is no finer."""
 DEFAULT_SIZE_PX = (512, 512)
 
 MakePicture = Callable[[], I420]
-"""Makes the I420 picture of something decoded; called off the event loop, and only for pictures that are used."""
+"""Makes the I420 picture of something decoded; called only for pictures that are used, off the event loop if costly."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +42,7 @@ class _Incoming:
     make: MakePicture
     capture_s: float
     generation: int
+    is_cheap: bool
 
 
 class VideoPath:
@@ -68,6 +72,7 @@ class VideoPath:
         self._line: deque[SafePicture] = deque()
         self._lined_up = asyncio.Event()
         self._overtaken = 0
+        self._early_s = 0.0
         self._time_s = 0.0
 
     @property
@@ -75,12 +80,13 @@ class VideoPath:
         """Pictures dropped on purpose: overwritten before inference or before encoding, or too late for the voice."""
         return self._incoming.dropped + self._overtaken + self._sync.late
 
-    def push(self, make: MakePicture, *, size_px: tuple[int, int], capture_s: float) -> None:
-        """Leave the newest raw picture."""
+    def push(self, make: MakePicture, *, size_px: tuple[int, int], capture_s: float, is_cheap: bool = False) -> None:
+        """Leave the newest raw picture. `is_cheap` says that making it costs less than a thread's turn."""
         self.size_px = size_px
         self._metrics.frames_in.inc()
         self.arrivals.add()
-        self._incoming.put(_Incoming(make=make, capture_s=capture_s, generation=self.gate.generation))
+        generation = self.gate.generation
+        self._incoming.put(_Incoming(make=make, capture_s=capture_s, generation=generation, is_cheap=is_cheap))
 
     def flush(self) -> None:
         """Forget every picture on its way: it is of another identity, or raw."""
@@ -104,13 +110,33 @@ class VideoPath:
         while True:
             safe = await self._wait()
             if safe.kind in ("live", "passthrough"):
-                await asyncio.sleep(max(0.0, safe.capture_s + self._hold_s() - self._clock()))
+                safe = await self._aligned(safe)
             if safe.generation == self.gate.generation and self._sync.passes(safe.capture_s, self._clock()):
                 self._metrics.pictures_out.labels(safe.kind).inc()
                 return safe
 
+    async def _aligned(self, safe: SafePicture) -> SafePicture:
+        """Wait for the voice of a picture; when pictures were off for long, the newest one instead, and no waiting."""
+        early_s = safe.capture_s + self._held_s() - self._clock()
+        if early_s > _WAIT_MIN_S:
+            await asyncio.sleep(early_s)
+        drift_s = self._sync.drift_s(safe.capture_s)
+        if drift_s > 0.0:
+            self._early_s = 0.0
+        if drift_s >= 0.0:
+            return safe
+        self._early_s += -drift_s
+        self._overtaken += len(self._line)
+        newest = self._line.pop() if self._line else safe
+        self._line.clear()
+        return newest
+
+    def _held_s(self) -> float:
+        """How long after its capture a picture leaves."""
+        return max(0.0, self._hold_s() - self._early_s)
+
     def _leave(self, safe: SafePicture) -> None:
-        due_s = self._clock() - self._hold_s()
+        due_s = self._clock() - self._held_s()
         while self._line and (len(self._line) >= LINE_PICTURES or self._line[0].capture_s < due_s):
             self._line.popleft()  # a newer one is here and this one's time has passed
             self._overtaken += 1
@@ -131,7 +157,7 @@ class VideoPath:
     async def _process(self, incoming: _Incoming) -> SafePicture:
         if self.muted:
             return self.gate.fallback(self.size_px)
-        raw = await asyncio.to_thread(incoming.make)
+        raw = incoming.make() if incoming.is_cheap else await asyncio.to_thread(incoming.make)
         if self.gate.passthrough:
             passed = self.gate.raw(raw, capture_s=incoming.capture_s, generation=incoming.generation)
             return passed or self.gate.fallback(self.size_px)

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirage_rtc.audio_path import AudioPath
-from mirage_rtc.clock import CaptureClock, SyncRule
+from mirage_rtc.clock import CaptureClock
 from mirage_rtc.gate import SafeSound, SoundGate
+from mirage_rtc.lip_sync import SyncRule
 from mirage_rtc.metrics import Metrics
 from mirage_rtc.tracks import AUDIO_RATE_HZ
 from mirage_rtc.voice_pipeline import ConvertedHop
