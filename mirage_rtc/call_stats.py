@@ -5,6 +5,7 @@ from collections import deque
 
 import msgspec
 
+from mirage_rtc.capture_marks import CaptureMark
 from mirage_rtc.clock import Clock
 
 WINDOW_S = 3.0
@@ -55,3 +56,6 @@ class SessionStats(msgspec.Struct, frozen=True, kw_only=True):
     hops_silent: int = 0
     voice_ratio: float = 0.0
     face_cpu_ms: float = 0.0
+    video_mark: CaptureMark | None = None
+    audio_mark: CaptureMark | None = None
+    reports_ahead_ms: float | None = None

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from aiortc import (
     MediaStreamTrack,
     RTCConfiguration,
@@ -23,6 +24,8 @@ from mirage_rtc.aiortc_private.addresses import advertise, without_receiver_esti
 from mirage_rtc.aiortc_private.receiver import TunedReceiver
 from mirage_rtc.aiortc_private.sender import EncoderSettings, TunedSender
 from mirage_rtc.aiortc_private.source_guard import abort_sockets, guard
+from mirage_rtc.call_stats import SessionStats
+from mirage_rtc.capture_marks import capture_mark
 from mirage_rtc.clock import Transit
 from mirage_rtc.errors import BadInput
 from mirage_rtc.leg import Leg, LegParts
@@ -70,7 +73,7 @@ class RtcLeg:
         self._client = Transit()
         self._wall_offset_s = time.time() - parts.clock()  # once: a clock set meanwhile must not bend the reports
         self._receivers: dict[str, TunedReceiver] = {}
-        self._senders: list[TunedSender] = []
+        self._senders: dict[str, TunedSender] = {}
         self._connection.on("track", self._take_track)
         self._connection.on("connectionstatechange", self._note_state)
 
@@ -101,6 +104,17 @@ class RtcLeg:
             raise _bad_candidate()
         parsed.sdpMid, parsed.sdpMLineIndex = sdp_mid, sdp_m_line_index
         return await self._connection.addIceCandidate(parsed)
+
+    def stats(self) -> SessionStats:
+        """The leg's figures, with the marks by which the client measures the way back to itself."""
+        ahead_ms = (each.reports.ahead_ms for each in self._receivers.values())
+        marks = {kind: capture_mark(sender.sent, self._client) for kind, sender in self._senders.items()}
+        return msgspec.structs.replace(
+            self.leg.stats(),
+            video_mark=marks.get("video"),
+            audio_mark=marks.get("audio"),
+            reports_ahead_ms=min((each for each in ahead_ms if each is not None), default=None),
+        )
 
     async def close(self) -> None:
         """End the connection and the leg, in bounded time. Idempotent."""
@@ -139,7 +153,7 @@ class RtcLeg:
             transceiver.sender, track, self._encoding.settings, wall_offset_s=self._wall_offset_s, on_feedback=hear
         )
         self._receivers[kind] = receiver
-        self._senders.append(sender)
+        self._senders[kind] = sender
         self.leg.start(receiver.run())
 
     def _track(self, kind: str) -> SwappedVideoTrack | ConvertedAudioTrack:

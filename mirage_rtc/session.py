@@ -164,8 +164,9 @@ class Session:
 
     def stats(self) -> SessionStats:
         """The last seconds' figures."""
-        leg = self._leg
-        return SessionStats() if leg is None else leg.stats()
+        if self._rtc is not None:
+            return self._rtc.stats()
+        return SessionStats() if self._chunks is None else self._chunks.leg.stats()
 
     async def close(self, code: str, sentence: str) -> None:
         """End the call and tell the listener. Idempotent."""

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from mirage_rtc.capture_marks import CaptureMark
 from mirage_rtc.errors import BadInput
 from signaling.chunk_frame import CHUNK_RATE_HZ, CHUNK_SAMPLES, CHUNK_SAMPLES_MAX
 
@@ -239,7 +240,11 @@ class State(CallState, tag="state", frozen=True, kw_only=True):
 
 
 class Stats(msgspec.Struct, tag="stats", frozen=True, kw_only=True):
-    """Once a second. Rates are per second, counts since the session began, latencies in ms inside the server."""
+    """Once a second. Rates are per second, counts since the session began, latencies in ms inside the server.
+
+    The marks (WebRTC, once the client's sender reports came) let the client measure the whole way back to itself;
+    `reports_ahead_ms` is how far `server_ms` of `pong` is ahead of those reports' Unix clock, the network included.
+    """
 
     fps_in: float
     fps_out: float
@@ -254,6 +259,9 @@ class Stats(msgspec.Struct, tag="stats", frozen=True, kw_only=True):
     hops_silent: int
     voice_ratio: float
     face_cpu_ms: float
+    video_mark: CaptureMark | None = None
+    audio_mark: CaptureMark | None = None
+    reports_ahead_ms: float | None = None
 
 
 class Notice(msgspec.Struct, tag="notice", frozen=True, kw_only=True):

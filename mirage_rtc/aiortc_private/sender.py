@@ -76,6 +76,11 @@ class TunedSender:
         self._send_again, self._upstream._retransmit = self._upstream._retransmit, self._retransmit
         self._upstream._next_encoded_frame = self._next_encoded_frame
 
+    @property
+    def sent(self) -> tuple[int, float] | None:
+        """RTP timestamp and capture time of the frame that left last; None before one did."""
+        return self._sent
+
     async def _next_encoded_frame(self, codec: Any) -> RTCEncodedFrame | None:
         """What upstream sends next; None drops it. Raises what the track raises at its end, and nothing else."""
         self._note_sent()

@@ -63,6 +63,12 @@ export interface Candidate {
   sdp_m_line_index?: number | null;
 }
 
+/** What we sent with this RTP timestamp was captured at `captured_ms`: Unix ms on the client's own clock. */
+export interface CaptureMark {
+  rtp_timestamp: number;
+  captured_ms: number;
+}
+
 /** Last message before the server closes the socket. After `replaced` and `bye` do not reconnect. */
 export interface Closing {
   type: "closing";
@@ -234,7 +240,10 @@ export interface State {
   engines: Engines;
 }
 
-/** Once a second. Rates are per second, counts since the session began, latencies in ms inside the server. */
+/** Once a second. Rates are per second, counts since the session began, latencies in ms inside the server.
+
+    The marks (WebRTC, once the client's sender reports came) let the client measure the whole way back to itself;
+    `reports_ahead_ms` is how far `server_ms` of `pong` is ahead of those reports' Unix clock, the network included. */
 export interface Stats {
   type: "stats";
   fps_in: number;
@@ -250,6 +259,9 @@ export interface Stats {
   hops_silent: number;
   voice_ratio: number;
   face_cpu_ms: number;
+  video_mark?: CaptureMark | null;
+  audio_mark?: CaptureMark | null;
+  reports_ahead_ms?: number | null;
 }
 
 /** How the voice is to sound; `reference` is what `POST /v1/voices/reference` returned. */
