@@ -6,7 +6,7 @@ A reconnect is a new RtcLeg on the same session, because aiortc knows no ICE res
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from aiortc import (
     RTCRtpSender,
     RTCSessionDescription,
 )
-from aiortc.sdp import SessionDescription, candidate_from_sdp
+from aiortc.sdp import MediaDescription, SessionDescription, candidate_from_sdp
 
 from mirage_rtc.aiortc_private.addresses import advertise, without_receiver_estimate
 from mirage_rtc.aiortc_private.receiver import TunedReceiver
@@ -134,12 +134,13 @@ class RtcLeg:
         kinds = [section.kind for section in media if section.kind != "application"]
         if not kinds or len(kinds) != len(set(kinds)):
             raise ValueError("kinds")
-        for kind in kinds:
-            self._prepare(kind)
+        for section in media:
+            if section.kind in kinds:
+                self._prepare(section.kind, _fmtp(section))
         self._ufrags |= {section.ice.usernameFragment for section in media if section.ice is not None}
         await self._connection.setRemoteDescription(RTCSessionDescription(sdp=offer_sdp, type="offer"))
 
-    def _prepare(self, kind: str) -> None:
+    def _prepare(self, kind: str, fmtp: Mapping[str, Any]) -> None:
         """Meet one offered m-line with our track, our buffers and our encoder."""
         track = self._track(kind)
         transceiver = self._connection.addTransceiver(track, direction="sendrecv")
@@ -150,7 +151,13 @@ class RtcLeg:
         hear = self._liveness.hear
         receiver = TunedReceiver(transceiver.receiver, clock=self.leg.clock, on_packet=hear)
         sender = TunedSender(
-            transceiver.sender, track, self._encoding.settings, wall_offset_s=self._wall_offset_s, on_feedback=hear
+            transceiver.sender,
+            track,
+            self._encoding.settings,
+            wall_offset_s=self._wall_offset_s,
+            on_feedback=hear,
+            clock=self.leg.clock,
+            fmtp=fmtp,
         )
         self._receivers[kind] = receiver
         self._senders[kind] = sender
@@ -200,6 +207,12 @@ def _ufrag(candidate: str) -> str | None:
 
 def _bad_candidate() -> BadInput:
     return BadInput("candidate_bad", "The ICE candidate cannot be used: send it as the browser gave it.")
+
+
+def _fmtp(section: MediaDescription) -> Mapping[str, Any]:
+    """What the peer says about Opus; upstream's answer knows only our side of it."""
+    named = (codec.parameters for codec in section.rtp.codecs if codec.mimeType.lower() == "audio/opus")
+    return next(named, {})
 
 
 def _opus() -> list[Any]:

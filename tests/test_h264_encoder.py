@@ -8,7 +8,7 @@ import pytest
 from aiortc.codecs.h264 import H264Decoder, h264_depayload
 from aiortc.jitterbuffer import JitterFrame
 
-from mirage_rtc.aiortc_private.sender import packetize_h264
+from mirage_rtc.aiortc_private.frame_encoder import packetize_h264
 from mirage_rtc.h264_encoder import RealtimeH264Encoder, level_for
 
 
@@ -50,6 +50,25 @@ def test_the_bitrate_changes_without_a_key_frame() -> None:
 
     assert after < 0.6 * before
     assert 5 not in nal_types
+
+
+@pytest.mark.parametrize("fps", [15, 20, 30])
+def test_the_target_is_met_at_any_frame_rate_and_up_to_the_highest(fps: int) -> None:
+    """Rising from 600 to 2000 kbit/s: within 15 % of both, a second later, without a key frame."""
+    encoder = RealtimeH264Encoder(600, 2500, packetize_h264)
+    rates = []
+    for step, target in enumerate((600_000, 2_000_000)):
+        encoder.target_bitrate = target
+        sizes = []
+        for n in range(step * 6 * fps, (step + 1) * 6 * fps):
+            frame = _frame(n)
+            frame.pts = n * 90_000 // fps
+            payloads, _ = encoder.encode(frame, n == 0)
+            sizes.append(sum(map(len, payloads)))
+            assert n == 0 or not any(payload[0] & 0x1F in (5, 7) for payload in payloads)
+        rates.append(sum(sizes[2 * fps :]) * 8 / 4 / target)
+
+    assert all(0.85 < rate < 1.15 for rate in rates), rates
 
 
 def test_a_key_frame_comes_when_asked_for() -> None:

@@ -1,33 +1,49 @@
-"""The tuned sender, on a real aiortc sender with a transport that records."""
+"""The tuned sender, on a real aiortc sender with a transport that records; waiting happens in virtual time."""
 
+import asyncio
 import inspect
+import threading
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from aiortc import MediaStreamTrack, RTCRtpSender
+from aiortc.codecs.opus import OpusDecoder
+from aiortc.jitterbuffer import JitterFrame
+from aiortc.mediastreams import MediaStreamError
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtp import (
     RTCP_PSFB_APP,
+    RTCP_RTPFB_NACK,
     RtcpPsfbPacket,
     RtcpReceiverInfo,
     RtcpRrPacket,
+    RtcpRtpfbPacket,
     RtcpSenderInfo,
     RtcpSrPacket,
-    compute_audio_level_dbov,
+    RtpPacket,
     pack_remb_fci,
+    unwrap_rtx,
 )
 from av import AudioFrame, VideoFrame
 
-from mirage_rtc.aiortc_private.sender import EncoderSettings, TunedSender, audio_level_dbov, ntp_timestamp
+from mirage_rtc.aiortc_private.sender import EncoderSettings, TunedSender, ntp_timestamp
+from tests import virtual_time
 from tests.rtp_wire import Wire
+from tests.virtual_time import FakeClock
 
 H264 = RTCRtpCodecParameters(mimeType="video/H264", clockRate=90_000, payloadType=97)
+VP8 = RTCRtpCodecParameters(mimeType="video/VP8", clockRate=90_000, payloadType=99)
+OPUS = RTCRtpCodecParameters(mimeType="audio/opus", clockRate=48_000, channels=2, payloadType=96)
+WALL_OFFSET_S = 1_000_000.0
 TOUCHED = (
-    "__track __force_keyframe _ssrc __rtp_timestamp __rtp_history __lsr "
-    "_send_keyframe _next_encoded_frame _send_rtcp _retransmit"
+    "__track __force_keyframe _ssrc _rtx_ssrc __rtx_payload_type __lsr __rtt __mid __rtp_header_extensions_map "
+    "__rtp_started __rtp_exited __packet_count __octet_count _enabled "
+    "_send_keyframe _next_encoded_frame _send_rtcp _retransmit _run_rtp"
 )
 
 
@@ -38,25 +54,40 @@ def test_upstream_still_has_the_private_names() -> None:
     assert [name for name in TOUCHED.split() if f"self.{name}" not in source and f"def {name}" not in source] == []
 
 
-class Still(MediaStreamTrack):
-    """A track of one grey with a generation, as our own tracks have."""
+class Scripted(MediaStreamTrack):
+    """A track with a generation, as our own tracks have; it hands over what the test shows."""
 
-    kind = "video"
-
-    def __init__(self) -> None:
+    def __init__(self, kind: str) -> None:
         super().__init__()
+        self.kind = kind
         self.generation = 0
         self.capture_s = 50.0
         self.stale = False
-        self.broken = False
+        self.frames: asyncio.Queue[VideoFrame | AudioFrame | None] = asyncio.Queue()
         self._pts = 0
 
-    async def recv(self) -> VideoFrame:
-        """The next picture."""
+    def show(self, *, size_px: int = 64, broken: bool = False) -> None:
+        """One more picture, of noise, so that its size on the wire grows with its area."""
         self._pts += 4500
+        noise = np.random.default_rng(self._pts).integers(0, 255, (size_px * 3 // 2, size_px), np.uint8)
+        frame = VideoFrame.from_ndarray(noise, format="yuv420p")
+        frame.pts, frame.time_base = None if broken else self._pts, Fraction(1, 90_000)
+        self.frames.put_nowait(frame)
+
+    def say(self, amplitude: int) -> None:
+        """20 ms more of sound."""
+        wave = np.sin(np.arange(960) * 2 * np.pi * 10 / 960) * amplitude
+        frame = AudioFrame.from_ndarray(wave.astype(np.int16)[None], format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = 48_000, self._pts, Fraction(1, 48_000)
+        self._pts += 960
+        self.frames.put_nowait(frame)
+
+    async def recv(self) -> VideoFrame | AudioFrame:
+        """The next frame that was shown; None ends the track."""
+        frame = await self.frames.get()
+        if frame is None:
+            raise MediaStreamError
         self.capture_s += 0.05
-        frame = VideoFrame.from_ndarray(np.full((96, 64), 90, np.uint8), format="yuv420p")
-        frame.pts, frame.time_base = None if self.broken else self._pts, Fraction(1, 90_000)
         return frame
 
     def is_stale(self) -> bool:
@@ -64,12 +95,53 @@ class Still(MediaStreamTrack):
         return self.stale
 
 
-def _tuned(threads: ThreadPoolExecutor) -> tuple[TunedSender, Still, Any, Wire]:
-    track, wire = Still(), Wire()
-    upstream: Any = RTCRtpSender(track, wire)  # type: ignore[arg-type]
-    settings = EncoderSettings(threads=threads, kbps_start=500, kbps_max=900)
-    tuned = TunedSender(upstream, track, settings, wall_offset_s=1_000_000.0, on_feedback=lambda: None)
-    return tuned, track, upstream, wire
+class Parts:
+    """A tuned sender over a recording transport, and the track that feeds it."""
+
+    def __init__(self, threads: ThreadPoolExecutor, kind: str = "video", kbps: int = 500, fmtp: Any = None) -> None:
+        self.clock = FakeClock()
+        self.track, self.wire = Scripted(kind), Wire()
+        sender = RTCRtpSender(self.track, self.wire)  # type: ignore[arg-type]
+        self.upstream = cast("Any", sender)
+        self.upstream._RTCRtpSender__rtx_payload_type = 98
+        self.tuned = TunedSender(
+            sender,
+            self.track,
+            EncoderSettings(threads=threads, kbps_start=kbps, kbps_max=2 * kbps),
+            wall_offset_s=WALL_OFFSET_S,
+            on_feedback=lambda: None,
+            clock=self.clock,
+            fmtp=fmtp,
+        )
+
+    @property
+    def packets(self) -> list[RtpPacket]:
+        """What was sent, parsed."""
+        return [RtpPacket.parse(data) for data in self.wire.sent]
+
+    async def settle(self, frames: int) -> None:
+        """Wait until so many whole frames were sent."""
+        while sum(packet.marker for packet in self.packets) < frames:  # noqa: ASYNC110 - the transport sets no event
+            await asyncio.sleep(0.001)
+
+
+def _in_virtual_time(script: Callable[[Parts], Awaitable[None]], **options: Any) -> Parts:
+    """Run a script beside a running sender, where waiting takes no time."""
+    made: list[Parts] = []
+
+    async def run() -> None:
+        with ThreadPoolExecutor(1) as threads:
+            parts = Parts(threads, **options)
+            made.append(parts)
+            parts.clock = parts.tuned._clock = parts.tuned._pacer._clock = clock
+            sending = asyncio.ensure_future(parts.upstream._run_rtp(VP8))
+            await script(parts)
+            sending.cancel()
+            await asyncio.gather(sending)
+
+    clock = FakeClock()
+    virtual_time.run(run(), clock)
+    return made[0]
 
 
 def _is_key(frame: Any) -> bool:
@@ -79,13 +151,15 @@ def _is_key(frame: Any) -> bool:
 async def test_what_became_stale_while_it_was_encoded_is_dropped_and_the_next_is_a_key_frame() -> None:
     """A picture of the past is not sent, and nothing sent later refers to it."""
     with ThreadPoolExecutor(1) as threads:
-        _, track, upstream, _ = _tuned(threads)
-        first = await upstream._next_encoded_frame(H264)
-        second = await upstream._next_encoded_frame(H264)
-        track.stale = True
-        dropped = await upstream._next_encoded_frame(H264)
-        track.stale, track.generation = False, 1
-        third = await upstream._next_encoded_frame(H264)
+        parts = Parts(threads)
+        for _ in range(4):
+            parts.track.show()
+        first = await parts.upstream._next_encoded_frame(H264)
+        second = await parts.upstream._next_encoded_frame(H264)
+        parts.track.stale = True
+        dropped = await parts.upstream._next_encoded_frame(H264)
+        parts.track.stale, parts.track.generation = False, 1
+        third = await parts.upstream._next_encoded_frame(H264)
 
     assert _is_key(first)
     assert not _is_key(second)
@@ -93,75 +167,278 @@ async def test_what_became_stale_while_it_was_encoded_is_dropped_and_the_next_is
     assert _is_key(third)
 
 
-async def test_packets_of_the_past_are_not_sent_again() -> None:
-    """A NACK after a change of generation finds an empty history, and before it a stale source."""
-    with ThreadPoolExecutor(1) as threads:
-        _, track, upstream, wire = _tuned(threads)
-        await upstream._next_encoded_frame(H264)
-        upstream._RTCRtpSender__rtp_history[5] = object()
-        track.stale = True
-        await upstream._retransmit(5)
-        track.stale, track.generation = False, 1
-        await upstream._next_encoded_frame(H264)
-        history = dict(upstream._RTCRtpSender__rtp_history)
+def test_what_became_stale_while_it_waited_for_its_turn_is_not_sent() -> None:
+    """Half a key frame is out when the generation ends: the rest stays, and a key frame is asked for."""
+    seen: list[int] = []
 
-    assert wire.sent == []
-    assert history == {}
+    async def script(parts: Parts) -> None:
+        parts.track.show(size_px=512)
+        while len(parts.wire.sent) < 15:  # noqa: ASYNC110 - the transport sets no event
+            await asyncio.sleep(0.001)
+        seen.append(len(parts.wire.sent))
+        parts.track.stale = True
+        await asyncio.sleep(1.0)
+        seen.append(len(parts.wire.sent))
+        assert parts.upstream._RTCRtpSender__force_keyframe
+
+    parts = _in_virtual_time(script, kbps=8000)
+
+    assert seen[0] == seen[1] < 40
+    assert not any(packet.marker for packet in parts.packets)
+
+
+def test_a_key_frame_is_spread_over_50_ms_and_a_small_picture_is_not() -> None:
+    """The first ten packets and all of a small picture leave in the same instant; the last within 50 ms."""
+    times: list[float] = []
+
+    async def script(parts: Parts) -> None:
+        send = parts.wire._send_rtp
+
+        async def note(data: bytes) -> None:
+            times.append(parts.clock())
+            await send(data)
+
+        parts.wire._send_rtp = note  # type: ignore[method-assign]
+        parts.track.show(size_px=512)
+        await parts.settle(1)
+        key_frame.append(len(times))
+        for _ in range(3):
+            parts.track.show(size_px=32)
+        await parts.settle(4)
+
+    key_frame: list[int] = []
+    _in_virtual_time(script, kbps=3000)
+    spread = np.array(times[: key_frame[0]]) - times[0]
+
+    assert key_frame[0] > 20
+    assert spread[9] == 0.0
+    assert 0.005 < spread[-1] <= 0.052
+
+
+async def test_the_packets_of_a_frame_share_a_time_and_its_last_one_is_marked() -> None:
+    """Numbers are contiguous over frames, times follow the frames' own, and upstream's counters count."""
+    with ThreadPoolExecutor(1) as threads:
+        parts = Parts(threads, kbps=2000)
+        sending = asyncio.ensure_future(parts.upstream._run_rtp(H264))
+        for _ in range(3):
+            parts.track.show(size_px=128)
+        await parts.settle(3)
+        sending.cancel()
+        await asyncio.gather(sending)
+    packets = parts.packets
+    times = list(dict.fromkeys(packet.timestamp for packet in packets))
+    lasts = [
+        packet
+        for packet, then in zip(packets, [*packets[1:], None], strict=True)
+        if then is None or then.timestamp != packet.timestamp
+    ]
+
+    assert [(b - a) & 0xFFFFFFFF for a, b in zip(times, times[1:], strict=False)] == [4500, 4500]
+    assert [packet.marker for packet in lasts] == [1, 1, 1]
+    assert sum(packet.marker for packet in packets) == 3
+    assert {(b.sequence_number - a.sequence_number) & 0xFFFF for a, b in zip(packets, packets[1:], strict=False)} == {1}
+    assert {(packet.ssrc, packet.payload_type) for packet in packets} == {(parts.upstream._ssrc, 97)}
+    assert parts.upstream._RTCRtpSender__packet_count == len(packets)
+    assert parts.upstream._RTCRtpSender__octet_count == sum(len(packet.payload) for packet in packets)
+
+
+@pytest.mark.parametrize("codec", [H264, VP8])
+async def test_a_lost_packet_is_sent_again_at_once_even_while_a_picture_is_encoded(
+    codec: RTCRtpCodecParameters,
+) -> None:
+    """A NACK waits behind nothing; a second one for the same packet right after is ignored."""
+    held = threading.Event()
+    with ThreadPoolExecutor(1) as threads:
+        parts = Parts(threads)
+        sending = asyncio.ensure_future(parts.upstream._run_rtp(codec))
+        parts.track.show()
+        await parts.settle(1)
+        lost = parts.packets[0]
+        threads.submit(held.wait, 10)
+        parts.track.show()
+        nack = RtcpRtpfbPacket(
+            fmt=RTCP_RTPFB_NACK, ssrc=1, media_ssrc=parts.upstream._ssrc, lost=[lost.sequence_number]
+        )
+        before = len(parts.wire.sent)
+        await parts.upstream._handle_rtcp_packet(nack)
+        await parts.upstream._handle_rtcp_packet(nack)
+        again = parts.packets[before:]
+        held.set()
+        sending.cancel()
+        await asyncio.gather(sending)
+
+    assert len(again) == 1
+    assert (again[0].payload_type, again[0].ssrc) == (98, parts.upstream._rtx_ssrc)
+    assert unwrap_rtx(again[0], payload_type=lost.payload_type, ssrc=lost.ssrc).payload == lost.payload
+
+
+async def test_packets_of_the_past_are_not_sent_again() -> None:
+    """A NACK after a change of generation finds a stale source at first, and then an empty history."""
+    with ThreadPoolExecutor(1) as threads:
+        parts = Parts(threads)
+        sending = asyncio.ensure_future(parts.upstream._run_rtp(H264))
+        parts.track.show()
+        await parts.settle(1)
+        old = parts.packets[0].sequence_number
+        parts.track.stale = True
+        count = len(parts.wire.sent)
+        await parts.upstream._retransmit(old)
+        assert len(parts.wire.sent) == count
+        parts.track.stale, parts.track.generation = False, 1
+        parts.track.show()
+        await parts.settle(2)
+        count = len(parts.wire.sent)
+        await parts.upstream._retransmit(old)
+        assert len(parts.wire.sent) == count
+        await parts.upstream._retransmit(parts.packets[count - 1].sequence_number)
+        assert len(parts.wire.sent) == count + 1
+        sending.cancel()
+        await asyncio.gather(sending)
 
 
 async def test_an_encoder_that_raises_does_not_end_the_sender() -> None:
     """A picture that cannot be encoded is skipped; the next one comes from a new encoder, as a key frame."""
     with ThreadPoolExecutor(1) as threads:
-        _, track, upstream, _ = _tuned(threads)
-        await upstream._next_encoded_frame(H264)
-        track.broken = True
-        assert await upstream._next_encoded_frame(H264) is None
-        track.broken = False
-        assert _is_key(await upstream._next_encoded_frame(H264))
+        parts = Parts(threads)
+        for broken in (False, True, False):
+            parts.track.show(broken=broken)
+        await parts.upstream._next_encoded_frame(H264)
+        assert await parts.upstream._next_encoded_frame(H264) is None
+        assert _is_key(await parts.upstream._next_encoded_frame(H264))
+
+
+async def test_a_sender_that_is_switched_off_sends_nothing() -> None:
+    """Where the peer wants to receive nothing, frames are taken and dropped."""
+    with ThreadPoolExecutor(1) as threads:
+        parts = Parts(threads)
+        parts.upstream._enabled = False
+        parts.track.show()
+
+        assert await parts.upstream._next_encoded_frame(H264) is None
+
+
+@pytest.mark.parametrize("end", ["track", "connection", "bug"])
+async def test_whatever_ends_a_sender_upstream_is_told(end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`stop` of upstream waits for this; the track is stopped, too."""
+    with ThreadPoolExecutor(1) as threads:
+        parts = Parts(threads)
+        if end != "track":
+            error = ConnectionError if end == "connection" else ValueError
+            monkeypatch.setattr(parts.wire, "_send_rtp", _raiser(error))
+        parts.track.show()
+        parts.track.frames.put_nowait(None)
+        async with asyncio.timeout(10):
+            await parts.upstream._run_rtp(H264)
+
+    assert parts.upstream._RTCRtpSender__rtp_exited.is_set()
+    assert parts.track.readyState == "ended"
+
+
+def _raiser(error: type[Exception]) -> Callable[[bytes], Awaitable[None]]:
+    async def fail(data: bytes) -> None:
+        await asyncio.sleep(0)
+        raise error
+
+    return fail
+
+
+def _report() -> RtcpSrPacket:
+    info = RtcpSenderInfo(ntp_timestamp=9, rtp_timestamp=9, packet_count=1, octet_count=1)
+    return RtcpSrPacket(ssrc=1, sender_info=info)
 
 
 async def test_sender_reports_carry_the_time_of_capture() -> None:
-    """The RTP timestamp of the last frame is paired with when it was captured, not with when it was sent."""
-    report = RtcpSrPacket(
-        ssrc=1, sender_info=RtcpSenderInfo(ntp_timestamp=9, rtp_timestamp=9, packet_count=1, octet_count=1)
-    )
+    """Carried back along the media clock to the frame, a report says when it was captured, not when it was sent."""
+    report = _report()
     with ThreadPoolExecutor(1) as threads:
-        _, track, upstream, wire = _tuned(threads)
-        await upstream._send_rtcp([report])
-        assert wire.sent == []  # nothing to pair yet
-        await upstream._next_encoded_frame(H264)
-        captured_s = track.capture_s
-        upstream._RTCRtpSender__rtp_timestamp = 123_456  # upstream notes it as the frame leaves
-        await upstream._next_encoded_frame(H264)
-        await upstream._send_rtcp([report])
+        parts = Parts(threads)
+        await parts.upstream._send_rtcp([report])
+        assert parts.wire.sent == []  # nothing to pair yet
+        sending = asyncio.ensure_future(parts.upstream._run_rtp(H264))
+        parts.track.show()
+        await parts.settle(1)
+        timestamp, captured_s = parts.packets[0].timestamp, parts.track.capture_s
+        parts.clock.now_s = captured_s + 0.4
+        await parts.upstream._send_rtcp([report])
+        sending.cancel()
+        await asyncio.gather(sending)
 
-    assert len(wire.sent) == 1
-    assert report.sender_info.rtp_timestamp == 123_456
-    assert report.sender_info.ntp_timestamp == ntp_timestamp(1_000_000.0 + captured_s)
-    assert upstream._RTCRtpSender__lsr == (report.sender_info.ntp_timestamp >> 16) & 0xFFFFFFFF
+    assert report.sender_info.ntp_timestamp == ntp_timestamp(WALL_OFFSET_S + captured_s + 0.4)
+    assert report.sender_info.rtp_timestamp == (timestamp + 36_000) & 0xFFFFFFFF
+    assert parts.upstream._RTCRtpSender__lsr == (report.sender_info.ntp_timestamp >> 16) & 0xFFFFFFFF
 
 
-async def test_the_bitrate_follows_reported_loss_and_no_remb() -> None:
-    """A fifth of the packets lost lowers the target; an estimate of the peer's does not change it."""
+async def test_the_round_trip_is_measured_from_our_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A peer that answers a report after 150 ms, seen 200 ms after it was sent: 50 ms (RFC 3550 §6.4.1)."""
+    now = SimpleNamespace(time=lambda: 100.2)
+    with ThreadPoolExecutor(1) as threads:
+        parts = Parts(threads)
+        sending = asyncio.ensure_future(parts.upstream._run_rtp(H264))
+        parts.track.show()
+        await parts.settle(1)
+        parts.clock.now_s = parts.track.capture_s + 0.08
+        for second in (0.0, 1.0):  # no new frame in between, and yet each report has a name of its own
+            parts.clock.advance(second)
+            await parts.upstream._send_rtcp([report := _report()])
+        parts.upstream._RTCRtpSender__lsr_time = 100.0
+        monkeypatch.setattr("aiortc.rtcrtpsender.time", now)
+        heard = RtcpReceiverInfo(
+            ssrc=parts.upstream._ssrc,
+            fraction_lost=0,
+            packets_lost=0,
+            highest_sequence=0,
+            jitter=0,
+            lsr=((report.sender_info.ntp_timestamp >> 16) - 65536) & 0xFFFFFFFF,
+            dlsr=round(0.15 * 65536),
+        )
+        await parts.upstream._handle_rtcp_packet(RtcpRrPacket(ssrc=1, reports=[heard]))
+        assert parts.upstream._RTCRtpSender__rtt is None  # an answer to the report before
+        heard.lsr = (report.sender_info.ntp_timestamp >> 16) & 0xFFFFFFFF
+        await parts.upstream._handle_rtcp_packet(RtcpRrPacket(ssrc=1, reports=[heard]))
+        sending.cancel()
+        await asyncio.gather(sending)
+
+    rtt_s: Any = parts.upstream._RTCRtpSender__rtt
+    assert abs(rtt_s - 0.05) < 0.001
+
+
+@pytest.mark.parametrize("codec", [H264, VP8])
+async def test_the_bitrate_follows_reported_loss_and_no_remb(codec: RTCRtpCodecParameters) -> None:
+    """A fifth of the packets lost lowers the encoder's target; an estimate of the peer's does not change it."""
     lossy = RtcpReceiverInfo(ssrc=0, fraction_lost=51, packets_lost=9, highest_sequence=0, jitter=0, lsr=0, dlsr=0)
     with ThreadPoolExecutor(1) as threads:
-        tuned, _, upstream, _ = _tuned(threads)
-        await upstream._next_encoded_frame(H264)
-        before = tuned._encoder.target_bitrate
-        fci = pack_remb_fci(160_000, [upstream._ssrc])
-        await upstream._handle_rtcp_packet(RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=1, media_ssrc=0, fci=fci))
-        assert tuned._encoder.target_bitrate == before
-        lossy.ssrc = upstream._ssrc
-        await upstream._handle_rtcp_packet(RtcpRrPacket(ssrc=1, reports=[lossy]))
+        parts = Parts(threads)
+        parts.track.show()
+        await parts.upstream._next_encoded_frame(codec)
+        encoder: Any = parts.tuned._encoder._codec
+        before = encoder.target_bitrate
+        fci = pack_remb_fci(160_000, [parts.upstream._ssrc])
+        await parts.upstream._handle_rtcp_packet(RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=1, media_ssrc=0, fci=fci))
+        assert encoder.target_bitrate == before
+        lossy.ssrc = parts.upstream._ssrc
+        await parts.upstream._handle_rtcp_packet(RtcpRrPacket(ssrc=1, reports=[lossy]))
 
     assert before == 500_000
-    assert 440_000 < tuned._encoder.target_bitrate < 460_000
+    assert 440_000 < encoder.target_bitrate < 460_000
 
 
-@pytest.mark.parametrize("peak", [0, 10, 3000, 32000])
-def test_the_audio_level_is_upstreams(peak: int) -> None:
-    """The numpy level equals aiortc's own sample loop, and silence is -127."""
-    pcm = np.random.default_rng(3).integers(-peak, peak + 1, (1, 960), dtype=np.int16)
-    frame = AudioFrame.from_ndarray(pcm, format="s16", layout="mono")
+async def test_no_sound_of_a_generation_is_in_a_packet_of_the_next() -> None:
+    """Opus holds back 6.5 ms: without a new encoder the first packet of the new generation would play them."""
+    with ThreadPoolExecutor(1) as threads:
+        parts = Parts(threads, kind="audio")
+        for _ in range(10):
+            parts.track.say(20_000)
+            await parts.upstream._next_encoded_frame(OPUS)
+        parts.track.generation = 1
+        peaks = []
+        decoder = OpusDecoder()
+        for _ in range(3):
+            parts.track.say(0)
+            encoded = await parts.upstream._next_encoded_frame(OPUS)
+            for frame in cast("Any", decoder).decode(
+                JitterFrame(data=encoded.payloads[0], timestamp=encoded.timestamp)
+            ):
+                peaks.append(int(np.abs(frame.to_ndarray()).max()))
 
-    assert abs(audio_level_dbov(frame) - compute_audio_level_dbov(frame)) <= 1
+    assert len(peaks) == 3
+    assert max(peaks) <= 2

@@ -6,8 +6,11 @@ What is corrected, where, and how upstream stands (the tests of each file fail w
   280 ms late (aiortc#543); an unrecovered video packet freezes the picture for up to 512 packets.
 - `decode_queue`: upstream's decoder queue is unbounded (aiortc#1192), and close() joins its thread on the loop.
 - `receiver`: NACK is sent once, PLI on overflow only, and the peer's sender reports are not used for capture times.
-- `sender`: encodes in the loop's default executor, makes a new encoder for a new bitrate, measures the audio level
-  sample by sample in Python, and reports send times as capture times (so that a browser cannot keep lip-sync).
+- `frame_encoder`: upstream encodes in the loop's default executor, makes a new encoder for a new bitrate, and measures
+  the audio level sample by sample in Python.
+- `sender`: reports send times as capture times (so that a browser cannot keep lip-sync) and knows no generations.
+- `rtp_stream`: upstream serialises each packet from objects, and keeps 128 of them, with no regard to their age.
+- `pacer`: upstream sends a key frame in one burst.
 - `addresses`: no loopback address, any UDP port (aioice#47), no 1:1 NAT.
 - `source_guard`: datagrams of strangers reach DTLS, an empty one ends the call, a short STUN message raises.
 """
