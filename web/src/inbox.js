@@ -62,6 +62,7 @@ export class Inbox {
   /** @param {import("./protocol.js").State} message */
   #state({ type: _, engines, ...server }) {
     this.store.set({ server, engines });
+    this.live.told(server.transport);
   }
 
   /** @param {import("./protocol.js").Failure} failure */

@@ -1,7 +1,7 @@
 // @ts-check
 /** The media of the call from “Go live” to “Hang up”: devices, WebRTC, its recovery, the WebSocket path when ICE fails. */
 
-import { Call } from "./call.js";
+import { Call, CONNECT_AGAIN_MS, CONNECT_MS } from "./call.js";
 import { Chunks } from "./chunks.js";
 import { DeviceKeeper } from "./device_keeper.js";
 import { FigureTaker } from "./figure_taker.js";
@@ -13,8 +13,8 @@ import { FigureTaker } from "./figure_taker.js";
  *   `unblock` asks for a press, since the browser blocks playback
  */
 
-const RETRIES_BEFORE_CHUNKS = 2;
-const SILENT_S = 4;
+const RETRIES_BEFORE_CHUNKS = 3;
+const SILENT_S = 5;
 
 export class Live {
   /** @param {import("./store.js").Store} store @param {import("./socket.js").SignalSocket} socket @param {Surfaces} surfaces @param {LiveHooks} hooks */
@@ -65,6 +65,11 @@ export class Live {
     this.sendMuted();
     if (same && this.call?.connected && welcome.state.transport === "webrtc") return;
     await this.#connect();
+  }
+
+  /** The server gave the media connection up: it heard nothing. @param {import("./protocol.js").CallState["transport"]} transport */
+  told(transport) {
+    if (transport === "none" && this.call?.connected) this.call.giveUp();
   }
 
   /** Over the path that is chosen now. */
@@ -128,7 +133,7 @@ export class Live {
       onStream: (received) => this.#show(received),
       onConnected: () => this.#connected(),
       onLost: (why) => this.#lost(why),
-    });
+    }, again ? CONNECT_AGAIN_MS : CONNECT_MS);
     this.call = call;
     this.offers += 1;
     this.figures.ofCall(call);
@@ -188,7 +193,7 @@ export class Live {
     this.#lost("unreachable");
   }
 
-  /** ICE takes many seconds to see a dead server; a connection that brings nothing for 4 s is given up. @param {import("./stats.js").Figures} now */
+  /** ICE takes many seconds to see a dead server; a connection that brings nothing for 5 s is given up. @param {import("./stats.js").Figures} now */
   #took(now) {
     this.store.set({ figures: now });
     this.silentS = now.kbpsIn > 0 || !this.call?.connected ? 0 : this.silentS + 1;

@@ -15,8 +15,13 @@ import { backoffMs } from "./backoff.js";
  * }} SocketHooks `stillValid` tells why the session is refused for good, or null to go on trying
  */
 
-const PING_MS = 2000;
-const SILENCE_MS = 7000;
+const PING_MS = 1000;
+/** Pings without a word from the server after which its network counts as gone; counted, so that a busy page blames nobody. */
+const UNANSWERED = 3;
+const OPEN_MS = 2500;
+/** For so long after the last word a new try is made each second: most networks that go come back soon. */
+const AWAY_MS = 60_000;
+const AWAY_RETRY_MS = 1000;
 /** After these the server wants no reconnect (signaling/protocol.py, Closing). */
 const FINAL = new Set(["replaced", "bye"]);
 
@@ -33,7 +38,9 @@ export class SignalSocket {
     this.attempt = 0;
     this.stopped = false;
     this.rttMs = /** @type {number | null} */ (null);
-    this.heardMs = 0;
+    this.heardMs = performance.now();
+    this.unanswered = 0;
+    this.asking = false;
     this.retry = 0;
     this.pinger = setInterval(() => this.#ping(), PING_MS);
     addEventListener("online", () => this.#hurry());
@@ -46,19 +53,23 @@ export class SignalSocket {
     socket.binaryType = "arraybuffer";
     this.socket = socket;
     let opened = false;
-    this.heardMs = performance.now();
+    this.unanswered = 0;
+    const late = setTimeout(() => this.#drop(socket, false), OPEN_MS); // a network that is away refuses nothing
     socket.onopen = () => {
       opened = true;
+      clearTimeout(late);
       this.send({ type: "hello", version: 1 });
     };
     socket.onmessage = (event) => {
       this.heardMs = performance.now();
+      this.unanswered = 0;
       if (typeof event.data !== "string") return this.hooks.onChunk(event.data);
       const message = /** @type {ServerMessage} */ (JSON.parse(event.data));
       if (message.type === "closing") this.parting = message;
       this.#take(message);
     };
     socket.onclose = () => {
+      clearTimeout(late);
       if (this.socket === socket) this.#down(opened);
     };
   }
@@ -103,12 +114,15 @@ export class SignalSocket {
     this.rttMs = null;
     if (this.stopped) return;
     if (this.parting && FINAL.has(this.parting.code)) return this.#over(this.parting);
-    const wait = backoffMs(this.attempt);
+    const away = performance.now() - this.heardMs < AWAY_MS;
+    const wait = Math.min(backoffMs(this.attempt), away ? AWAY_RETRY_MS : Infinity);
     this.attempt += 1;
     this.hooks.onState("down", wait);
     this.retry = setTimeout(() => this.connect(), wait);
-    if (opened) return;
+    if (opened || this.asking) return;
+    this.asking = true;
     const refused = await this.hooks.stillValid(); // a refused upgrade tells the page no reason
+    this.asking = false;
     if (refused && !this.stopped) this.#over(this.parting ?? refused); // the farewell knows more than a 401
   }
 
@@ -120,13 +134,16 @@ export class SignalSocket {
 
   #ping() {
     if (this.socket?.readyState !== WebSocket.OPEN) return;
-    if (performance.now() - this.heardMs > SILENCE_MS) {
-      const dead = this.socket;
-      void this.#down(true);
-      dead.close(); // a dead network answers no close; `#down` has already moved on
-      return;
-    }
+    if (this.unanswered >= UNANSWERED) return this.#drop(this.socket, true);
+    this.unanswered += 1;
     this.send({ type: "ping", sent_ms: performance.now() });
+  }
+
+  /** @param {WebSocket} dead @param {boolean} opened */
+  #drop(dead, opened) {
+    if (this.socket !== dead) return;
+    void this.#down(opened);
+    dead.close(); // a dead network answers no close; `#down` has already moved on
   }
 
   #hurry() {
