@@ -145,24 +145,21 @@ class ConvertedAudioTrack(MediaStreamTrack):
         self.capture_s = 0.0
         self._path = path
         self._on_sent = on_sent
-        self._former_generation = 0
         self._pts = 0
 
     async def recv(self) -> AudioFrame:
-        """The next safe 20 ms, the same on both channels."""
+        """The next safe 20 ms, in mono: one voice (`opus_encoder`)."""
         if self.readyState != "live":
             raise MediaStreamError
         safe = await self._path.next()
-        self._former_generation, self.generation = self.generation, safe.generation
-        self.capture_s = safe.capture_s
+        self.generation, self.capture_s = safe.generation, safe.capture_s
         pcm = np.clip(safe.samples * 32767.0, -32768.0, 32767.0).astype(np.int16)
-        both = np.repeat(pcm, 2).reshape(1, -1)  # aiortc's own mono to stereo costs 3 dB
-        frame = AudioFrame.from_ndarray(both, format="s16", layout="stereo")
+        frame = AudioFrame.from_ndarray(pcm[None], format="s16", layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = AUDIO_RATE_HZ, self._pts, Fraction(1, AUDIO_RATE_HZ)
         self._pts += AUDIO_FRAME_SAMPLES
         self._on_sent(safe)
         return frame
 
     def is_stale(self) -> bool:
-        """Whether the frame last handed over is of the past, or the one before it, whose tail Opus still holds."""
-        return min(self._former_generation, self.generation) != self._path.gate.generation
+        """Whether the frame last handed over is of the past. (The sender drops the encoder that holds one's end.)"""
+        return self.generation != self._path.gate.generation
