@@ -57,6 +57,16 @@ def test_a_lost_sound_packet_costs_two_packets_once() -> None:
     assert frames[-1] == (18, 19)
 
 
+@pytest.mark.parametrize(("packet_ms", "newer"), [(10, 3), (20, 3), (40, 2), (60, 2)])
+def test_a_hole_is_given_up_after_40_ms_of_long_packets(packet_ms: int, newer: int) -> None:
+    """The third of 10 or 20 ms, the second of 40 or 60 ms; across the wrap of the timestamp too."""
+    buffer = MediaBuffer(capacity=16, is_video=False)
+    begin = (1 << 32) - 7 * packet_ms * 48
+    packets = [_packet(n, (begin + n * packet_ms * 48) % (1 << 32)) for n in range(12) if n != 5]
+
+    assert [index for index, _ in _feed(buffer, packets)][5:] == [4 + newer] * newer + list(range(5 + newer, 11))
+
+
 def test_reordered_packets_are_put_right() -> None:
     """Two packets that changed places leave in order."""
     buffer = MediaBuffer(capacity=16, is_video=False)

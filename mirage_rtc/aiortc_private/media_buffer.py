@@ -11,6 +11,8 @@ from aiortc.utils import uint16_add
 
 AUDIO_HOLE_PACKETS = 2
 """A lost audio packet is given up when more newer ones than this wait: late is as bad as lost."""
+HOLE_SAMPLES = 1920
+"""It is given up too when as much newer sound waits: 40 ms at Opus' 48 kHz, which long packets reach sooner."""
 HOLES_IN_A_ROW = 4
 """So many holes that nothing late filled: packets do not overtake each other here, and it waits for one less."""
 OLD_PACKETS_IN_A_ROW = 50
@@ -152,12 +154,19 @@ class MediaBuffer:
         """The next packet; one behind a hole when enough wait there, or when the hole is an outage."""
         if origin in self._packets:
             return self._give([self._packets[origin]])
-        if len(self._packets) <= self.hole_packets and self._span <= self.capacity:
-            return None
         lost = min(uint16_add(sequence, -origin) for sequence in self._packets)
+        if self._is_hole_open(origin, lost):
+            return None
         self._drop_before(uint16_add(origin, lost))
         self._note_hole()
         return self._give([self._packets[uint16_add(origin, lost)]], lost=lost)
+
+    def _is_hole_open(self, origin: int, lost: int) -> bool:
+        """Whether what is missing at `origin` may still come in time."""
+        newest = self._packets[uint16_add(origin, self._span - 1)]
+        waiting = newest.timestamp - self._packets[uint16_add(origin, lost)].timestamp
+        few = len(self._packets) <= self.hole_packets and waiting % (1 << 32) < HOLE_SAMPLES
+        return few and self._span <= self.capacity
 
     def _note_hole(self) -> None:
         self._holes_in_a_row += 1

@@ -18,7 +18,7 @@ from mirage_rtc.aiortc_private.nack_list import NackList
 from mirage_rtc.aiortc_private.rtp_timeline import RtpTimeline
 from mirage_rtc.capture_marks import ReportTransit
 
-TICK_S, BUSY_TICK_S = 0.02, 0.01
+TICK_S, BUSY_TICK_S = 0.02, 0.005
 """How often to look what is due, and how often while packets are missing."""
 STALL_S = 0.25
 """Packets come and no frame is whole for this long: a key frame is asked for."""
