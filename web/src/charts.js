@@ -6,19 +6,19 @@ import { find, make, say } from "./dom.js";
 /**
  * @typedef {import("./stats.js").Figures} Figures
  * @typedef {{ id: string, title: string, unit: string, floor: number, digits: number,
- *   value: (now: Figures) => number | null, words: (now: Figures) => string, warn: (value: number) => boolean }} Chart
+ *   value: (now: Figures) => number | null, words: (now: Figures) => string, warn: (value: number) => boolean,
+ *   measured?: (now: Figures) => boolean }} Chart `measured` where a figure may be an estimate, which is said beside it
  */
 
 const KEPT = 60;
-const how = (/** @type {Figures} */ now) => (now.measured ? "Measured" : "Estimated");
 const round = (/** @type {number | null} */ value) => (value === null ? "?" : String(Math.round(value)));
 
 /** @type {readonly Chart[]} */
 export const CHARTS = [
   { id: "glass", title: "Picture delay", unit: "ms", floor: 250, digits: 0, value: (now) => now.glassMs, warn: (value) => value > 250,
-    words: (now) => `${how(now)} to screen · server ${round(now.serverVideoMs)}` },
+    measured: (now) => now.glassMeasured, words: (now) => delayWords("Camera to screen", now.glassP95Ms, now.serverVideoMs) },
   { id: "mouth", title: "Voice delay", unit: "ms", floor: 250, digits: 0, value: (now) => now.mouthMs, warn: (value) => value > 250,
-    words: (now) => `${how(now)} to ear · server ${round(now.serverAudioMs)}` },
+    measured: (now) => now.mouthMeasured, words: (now) => delayWords("Lips to ear", now.mouthP95Ms, now.serverAudioMs) },
   { id: "fps", title: "Frames", unit: "per s", floor: 30, digits: 0, value: (now) => now.fps, warn: (value) => value < 15,
     words: (now) => `Shown here · server sends ${round(now.fpsServer)}` },
   { id: "kbps", title: "Bitrate", unit: "kbit/s", floor: 1000, digits: 0, value: (now) => now.kbpsIn, warn: () => false,
@@ -27,6 +27,12 @@ export const CHARTS = [
     words: (now) => "Left out to stay live" },
   { id: "skew", title: "Lip sync", unit: "ms", floor: 60, digits: 0, value: (now) => now.skewMs, warn: (value) => Math.abs(value) > 80, words: skewWords },
 ];
+
+/** @param {string} way @param {number | null} p95Ms null: no frame was measured @param {number | null} serverMs */
+function delayWords(way, p95Ms, serverMs) {
+  const spread = p95Ms === null ? "estimated" : `95 % in ${round(p95Ms)}`;
+  return `${way}, ${spread} · server ${round(serverMs)}`;
+}
 
 /** Positive skew: the sound is ahead. @param {Figures} now */
 function skewWords(now) {
@@ -85,7 +91,9 @@ export class Charts {
       const value = chart.value(now);
       values.push(value);
       if (values.length > KEPT) values.shift();
-      output.replaceChildren(value === null ? "–" : value.toFixed(chart.digits), ...(value === null ? [] : [" ", make("i", { textContent: chart.unit })]));
+      const estimated = chart.measured?.(now) === false;
+      const unit = make("i", { textContent: estimated ? `${chart.unit} est.` : chart.unit });
+      output.replaceChildren(value === null ? "–" : value.toFixed(chart.digits), ...(value === null ? [] : [" ", unit]));
       cell.dataset.tone = value !== null && chart.warn(value) ? "warn" : "";
       const said = value === null ? "Not known yet" : chart.words(now);
       say(words, said);

@@ -44,6 +44,12 @@ export class DeviceKeeper {
     if (track) this.#put(track);
   }
 
+  /** How long the microphone gathers sound before it hands it on; null where the browser does not say. */
+  microphoneMs() {
+    const settings = /** @type {{ latency?: number }} */ (this.stream?.getAudioTracks()[0]?.getSettings() ?? {});
+    return settings.latency === undefined ? null : settings.latency * 1000;
+  }
+
   close() {
     for (const track of this.stream?.getTracks() ?? []) {
       track.onended = null;

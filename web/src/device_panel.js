@@ -41,6 +41,12 @@ export class DevicePanel {
     return { camera: this.camera.value, microphone: this.microphone.value, headphones: this.headphones.checked };
   }
 
+  /** How long the sound card takes; null where the browser does not say. */
+  speakerMs() {
+    const seconds = this.meter?.context.outputLatency; // 0 until the context runs
+    return seconds ? seconds * 1000 : null;
+  }
+
   /** Names are only known once a device was allowed. */
   async refresh() {
     const devices = (await navigator.mediaDevices?.enumerateDevices().catch(() => [])) ?? [];

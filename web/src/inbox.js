@@ -27,7 +27,7 @@ export class Inbox {
     switch (message.type) {
       case "welcome": return this.#welcome(message);
       case "state": return this.#state(message);
-      case "stats": return void (this.live.figures.server = message);
+      case "stats": return this.live.figures.heard(message);
       case "answer": return void this.live.answered(message.sdp);
       case "notice": return this.notice(message.code, message.sentence, message.severity);
       case "error": return this.#failed(message);

@@ -9,12 +9,14 @@ import { FigureTaker } from "./figure_taker.js";
 /**
  * @typedef {{ camera: HTMLVideoElement, screen: HTMLCanvasElement, remote: HTMLVideoElement }} Surfaces
  * @typedef {{ notice: (code: string, sentence: string, severity: "info" | "warning" | "error") => void,
- *   unblock: () => void, choice: () => import("./devices.js").Choice, onlyChunks: () => boolean }} LiveHooks
- *   `unblock` asks for a press, since the browser blocks playback
+ *   unblock: () => void, choice: () => import("./devices.js").Choice, onlyChunks: () => boolean, speakerMs: () => number | null }} LiveHooks
+ *   `unblock` asks for a press, since the browser blocks playback; `speakerMs` is the sound card's delay, null where unknown
  */
 
 const RETRIES_BEFORE_CHUNKS = 3;
 const SILENT_S = 5;
+/** Pictures of the caller; the others stand in for one, and say nothing of how old what is seen is. */
+const LIVE = new Set(["live", "passthrough"]);
 
 export class Live {
   /** @param {import("./store.js").Store} store @param {import("./socket.js").SignalSocket} socket @param {Surfaces} surfaces @param {LiveHooks} hooks */
@@ -34,7 +36,13 @@ export class Live {
     this.chunks = null;
     this.devices = new DeviceKeeper(store, surfaces.camera, hooks, () => this.#devicesChanged());
     this.silentS = 0;
-    this.figures = new FigureTaker((now) => this.#took(now));
+    this.figures = new FigureTaker({
+      onFigures: (now) => this.#took(now),
+      serverClock: () => this.socket.clock(),
+      covered: () => !LIVE.has(this.store.value.server?.picture ?? "waiting"),
+      speakerMs: hooks.speakerMs,
+      microphoneMs: () => this.devices.microphoneMs(),
+    });
   }
 
   /** “Go live”. */
@@ -136,7 +144,7 @@ export class Live {
     }, again ? CONNECT_AGAIN_MS : CONNECT_MS);
     this.call = call;
     this.offers += 1;
-    this.figures.ofCall(call);
+    this.figures.ofCall(call, this.surfaces.remote);
     await call.start(stream);
   }
 

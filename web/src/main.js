@@ -38,6 +38,7 @@ const live = new Live(store, socket, {
   camera: find("local-video", HTMLVideoElement), screen: find("chunk-canvas", HTMLCanvasElement), remote: find("remote-video", HTMLVideoElement),
 }, {
   notice, unblock, choice: () => devicePanel.choice(), onlyChunks: () => devicePanel.path.value === "chunks",
+  speakerMs: () => devicePanel.speakerMs(),
 });
 const inbox = new Inbox(store, api, live, notice, remember);
 

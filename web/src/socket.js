@@ -2,6 +2,7 @@
 /** The signalling socket: one session, reconnected with back-off until the server says that it is over. */
 
 import { backoffMs } from "./backoff.js";
+import { bestClock } from "./delays.js";
 
 /**
  * @typedef {import("./protocol.js").ServerMessage} ServerMessage
@@ -22,6 +23,7 @@ const OPEN_MS = 2500;
 /** For so long after the last word a new try is made each second: most networks that go come back soon. */
 const AWAY_MS = 60_000;
 const AWAY_RETRY_MS = 1000;
+const PONGS = 10;
 /** After these the server wants no reconnect (signaling/protocol.py, Closing). */
 const FINAL = new Set(["replaced", "bye"]);
 
@@ -38,6 +40,8 @@ export class SignalSocket {
     this.attempt = 0;
     this.stopped = false;
     this.rttMs = /** @type {number | null} */ (null);
+    /** @type {import("./delays.js").ServerClock[]} */
+    this.pongs = [];
     this.heardMs = performance.now();
     this.unanswered = 0;
     this.asking = false;
@@ -79,6 +83,11 @@ export class SignalSocket {
     if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
   }
 
+  /** How the server's clock stands to ours; null before the first pong. */
+  clock() {
+    return bestClock(this.pongs);
+  }
+
   /** False when the socket is down or has too much waiting. @param {ArrayBuffer} chunk @param {number} mostWaitingBytes */
   sendChunk(chunk, mostWaitingBytes) {
     if (this.socket?.readyState !== WebSocket.OPEN || this.socket.bufferedAmount > mostWaitingBytes) return false;
@@ -96,10 +105,7 @@ export class SignalSocket {
 
   /** @param {ServerMessage} message */
   #take(message) {
-    if (message.type === "pong") {
-      this.rttMs = performance.now() - message.sent_ms;
-      return;
-    }
+    if (message.type === "pong") return this.#pong(message);
     if (message.type === "welcome") {
       this.attempt = 0;
       this.parting = null;
@@ -108,10 +114,18 @@ export class SignalSocket {
     this.hooks.onMessage(message);
   }
 
+  /** @param {import("./protocol.js").Pong} pong */
+  #pong({ sent_ms, server_ms }) {
+    this.rttMs = performance.now() - sent_ms;
+    const aheadMs = server_ms - (performance.timeOrigin + sent_ms + this.rttMs / 2);
+    this.pongs = [...this.pongs, { aheadMs, rttMs: this.rttMs }].slice(-PONGS);
+  }
+
   /** @param {boolean} opened */
   async #down(opened) {
     this.socket = null;
     this.rttMs = null;
+    this.pongs = [];
     if (this.stopped) return;
     if (this.parting && FINAL.has(this.parting.code)) return this.#over(this.parting);
     const away = performance.now() - this.heardMs < AWAY_MS;

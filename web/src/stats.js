@@ -6,30 +6,38 @@
  *   atMs: number, bytesIn: number, bytesOut: number, framesShown: number, framesDropped: number,
  *   videoBufferS: number, videoBuffered: number, audioBufferS: number, audioBuffered: number,
  *   decodeS: number, decoded: number, encodeS: number, encoded: number, rttMs: number | null,
+ *   speakerS: number, spoken: number,
  * }} Totals everything getStats counts up since the connection began, plus the round trip of now
  * @typedef {{
  *   fps: number | null, kbpsIn: number, kbpsOut: number, lost: number, rttMs: number | null,
- *   videoBufferMs: number | null, audioBufferMs: number | null, decodeMs: number, encodeMs: number,
+ *   videoBufferMs: number | null, audioBufferMs: number | null, decodeMs: number, encodeMs: number, speakerMs: number | null,
  * }} Second the last second of the media connection, as the page saw it
  * @typedef {{
- *   glassMs: number | null, mouthMs: number | null, measured: boolean, fps: number | null, fpsServer: number | null,
+ *   glassMs: number | null, glassP95Ms: number | null, glassMeasured: boolean,
+ *   mouthMs: number | null, mouthP95Ms: number | null, mouthMeasured: boolean, fps: number | null, fpsServer: number | null,
  *   kbpsIn: number, kbpsOut: number, drops: number, skewMs: number | null, rttMs: number | null,
  *   serverVideoMs: number | null, serverAudioMs: number | null, cards: number, frozen: number,
  *   videoBufferMs: number | null, audioBufferMs: number | null,
  * }} Figures what the charts show and `report` sends
  */
 
-/** @typedef {{ glassMs: number | null, mouthMs: number | null, audioBufferMs: number }} Measured what the chunk path sees itself */
+/**
+ * @typedef {import("./delays.js").Spread} Spread
+ * @typedef {{ glass: Spread | null, mouth: Spread | null, audioBufferMs?: number }} Measured what this page saw itself; null while it cannot
+ */
 
 /** @type {Totals} */
 export const NOTHING = {
   atMs: 0, bytesIn: 0, bytesOut: 0, framesShown: 0, framesDropped: 0, videoBufferS: 0, videoBuffered: 0,
   audioBufferS: 0, audioBuffered: 0, decodeS: 0, decoded: 0, encodeS: 0, encoded: 0, rttMs: null,
+  speakerS: 0, spoken: 0,
 };
 
 const SCREEN_MS = 16;
 const MICROPHONE_MS = 20;
-const SPEAKER_MS = 20;
+/** Where the browser does not say how long its sound card takes. */
+export const SPEAKER_MS = 20;
+const BLOCK_MS = 10;
 
 /** Reads a report of RTCPeerConnection.getStats. @param {Iterable<Record<string, any>>} entries @param {number} atMs @returns {Totals} */
 export function summarise(entries, atMs) {
@@ -37,6 +45,10 @@ export function summarise(entries, atMs) {
   for (const entry of entries) {
     if (entry.type === "inbound-rtp") inbound(totals, entry);
     if (entry.type === "outbound-rtp") outbound(totals, entry);
+    if (entry.type === "media-playout") {
+      totals.speakerS = entry.totalPlayoutDelay ?? 0;
+      totals.spoken = entry.totalSamplesCount ?? 0;
+    }
     if (entry.type === "candidate-pair" && entry.nominated && entry.currentRoundTripTime !== undefined) {
       totals.rttMs = entry.currentRoundTripTime * 1000;
     }
@@ -81,6 +93,7 @@ export function difference(before, now) {
     audioBufferMs: each(now.audioBufferS - before.audioBufferS, now.audioBuffered - before.audioBuffered),
     decodeMs: each(now.decodeS - before.decodeS, now.decoded - before.decoded) ?? 0,
     encodeMs: each(now.encodeS - before.encodeS, now.encoded - before.encoded) ?? 0,
+    speakerMs: each(now.speakerS - before.speakerS, now.spoken - before.spoken),
   };
 }
 
@@ -100,14 +113,36 @@ export function estimate(second, server) {
 }
 
 /**
+ * From the lips to the ear: to the delay from a sound's sender report to its way into the sound card's queue comes what
+ * lies before and behind. libwebrtc reports voice with the time at which a packet leaves, so its first sample is a packet
+ * older, and as old as the device's buffer where that is longer.
+ * @param {Spread | null} played @param {number | null} microphoneMs the capture device's buffer @param {number} speakerMs
+ * @returns {Spread | null}
+ */
+export function mouthToEar(played, microphoneMs, speakerMs) {
+  if (!played) return null;
+  const around = Math.max(MICROPHONE_MS, (microphoneMs ?? 0) + BLOCK_MS) + speakerMs;
+  return { p50: played.p50 + around, p95: played.p95 + around };
+}
+
+/** A delay shorter than the server alone took is of a clock that is not understood. @param {Spread | null | undefined} spread @param {number} serverMs */
+export function possible(spread, serverMs) {
+  return spread && spread.p50 > serverMs ? spread : null;
+}
+
+/**
  * @param {Second} second @param {import("./protocol.js").Stats | null} server @param {number} dropsBefore the server's count a second ago
  * @param {Measured | null} measured null where delays can only be estimated
  * @returns {Figures}
  */
 export function figures(second, server, dropsBefore, measured) {
-  const { glassMs, mouthMs } = measured ?? (server ? estimate(second, server) : { glassMs: null, mouthMs: null });
+  const estimated = server ? estimate(second, server) : { glassMs: null, mouthMs: null };
+  const glass = possible(measured?.glass, server?.video_ms_p50 ?? 0);
+  const mouth = possible(measured?.mouth, server?.audio_ms_p50 ?? 0);
   return {
-    glassMs, mouthMs, measured: measured !== null, fps: second.fps, fpsServer: server?.fps_out ?? null,
+    glassMs: glass?.p50 ?? estimated.glassMs, glassP95Ms: glass?.p95 ?? null, glassMeasured: glass !== null,
+    mouthMs: mouth?.p50 ?? estimated.mouthMs, mouthP95Ms: mouth?.p95 ?? null, mouthMeasured: mouth !== null,
+    fps: second.fps, fpsServer: server?.fps_out ?? null,
     kbpsIn: second.kbpsIn, kbpsOut: second.kbpsOut,
     drops: second.lost + Math.max(0, (server?.dropped ?? 0) - dropsBefore),
     skewMs: server?.skew_ms ?? null, rttMs: second.rttMs,

@@ -1,12 +1,13 @@
 /** getStats totals become figures of the last second; delays are composed only when every part is known. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { NOTHING, difference, estimate, figures, report, summarise } from "../src/stats.js";
+import { NOTHING, difference, estimate, figures, mouthToEar, possible, report, summarise } from "../src/stats.js";
 
 const REPORT = [
   { type: "inbound-rtp", kind: "video", bytesReceived: 5000, framesDecoded: 50, framesDropped: 2, jitterBufferDelay: 1.5, jitterBufferEmittedCount: 50, totalDecodeTime: 0.1 },
   { type: "inbound-rtp", kind: "audio", bytesReceived: 1000, jitterBufferDelay: 96, jitterBufferEmittedCount: 4800 },
   { type: "outbound-rtp", kind: "video", bytesSent: 9000, framesEncoded: 55, totalEncodeTime: 0.22 },
+  { type: "media-playout", totalPlayoutDelay: 2880, totalSamplesCount: 96000 },
   { type: "candidate-pair", nominated: false, currentRoundTripTime: 9 },
   { type: "candidate-pair", nominated: true, currentRoundTripTime: 0.02 },
 ];
@@ -26,6 +27,8 @@ test("two readings make rates per second and means per frame", () => {
   assert.equal(second.videoBufferMs, 30);
   assert.equal(second.audioBufferMs, 20);
   assert.equal(second.encodeMs, 4);
+  assert.equal(second.speakerMs, 30);
+  assert.equal(difference(before, { ...summarise(REPORT, 3000), spoken: 0 })?.speakerMs, null);
 });
 
 test("there is no difference without a first reading, backwards, or over a change of connection", () => {
@@ -42,11 +45,34 @@ test("the estimate is the sum of its parts and null while one is missing", () =>
   assert.equal(estimate(second, { ...SERVER, audio_ms_p50: 0 }).mouthMs, null);
 });
 
+const SECOND = { fps: 25, kbpsIn: 1, kbpsOut: 1, lost: 1, rttMs: 20, videoBufferMs: 30, audioBufferMs: 80, decodeMs: 2, encodeMs: 4, speakerMs: 30 };
+
 test("what was measured is said to be measured and is not replaced by an estimate", () => {
-  const second = { fps: 12, kbpsIn: 1, kbpsOut: 1, lost: 1, rttMs: 20, videoBufferMs: null, audioBufferMs: 80, decodeMs: 0, encodeMs: 0 };
-  const now = figures(second, SERVER, 10, { glassMs: 333, mouthMs: null, audioBufferMs: 70 });
-  assert.deepEqual([now.glassMs, now.mouthMs, now.audioBufferMs, now.measured, now.drops], [333, null, 70, true, 3]);
-  assert.equal(figures(second, SERVER, 10, null).measured, false);
+  const now = figures(SECOND, SERVER, 10, { glass: { p50: 210, p95: 240 }, mouth: { p50: 190, p95: 205 }, audioBufferMs: 70 });
+  assert.deepEqual([now.glassMs, now.glassP95Ms, now.glassMeasured], [210, 240, true]);
+  assert.deepEqual([now.mouthMs, now.mouthP95Ms, now.mouthMeasured], [190, 205, true]);
+  assert.deepEqual([now.audioBufferMs, now.drops], [70, 3]);
+});
+
+test("a kind that is not measured is estimated, said to be, and has no spread", () => {
+  const now = figures(SECOND, SERVER, 10, { glass: { p50: 210, p95: 240 }, mouth: null });
+  assert.deepEqual([now.glassMeasured, now.mouthMeasured, now.mouthP95Ms], [true, false, null]);
+  assert.equal(now.mouthMs, estimate(SECOND, SERVER).mouthMs);
+  const neither = figures(SECOND, SERVER, 10, null);
+  assert.deepEqual([neither.glassMeasured, neither.glassMs], [false, estimate(SECOND, SERVER).glassMs]);
+});
+
+test("a delay shorter than the server alone took is not shown as measured", () => {
+  assert.equal(possible({ p50: 39, p95: 60 }, 40), null);
+  assert.equal(possible(undefined, 40), null);
+  assert.equal(figures(SECOND, SERVER, 0, { glass: { p50: 12, p95: 15 }, mouth: null }).glassMeasured, false);
+});
+
+test("from lips to ear a packet's length and the devices are added, a large capture buffer too", () => {
+  assert.deepEqual(mouthToEar({ p50: 150, p95: 160 }, null, 30), { p50: 200, p95: 210 });
+  assert.deepEqual(mouthToEar({ p50: 150, p95: 160 }, 10, 30), { p50: 200, p95: 210 });
+  assert.deepEqual(mouthToEar({ p50: 150, p95: 160 }, 40, 30), { p50: 230, p95: 240 });
+  assert.equal(mouthToEar(null, 10, 30), null);
 });
 
 test("the report to the server holds no negative and no absent number", () => {
