@@ -21,6 +21,7 @@ from aiortc import (
 from aiortc.sdp import MediaDescription, SessionDescription, candidate_from_sdp
 
 from mirage_rtc.aiortc_private.addresses import advertise, without_receiver_estimate
+from mirage_rtc.aiortc_private.pause import Pause
 from mirage_rtc.aiortc_private.receiver import TunedReceiver
 from mirage_rtc.aiortc_private.sender import EncoderSettings, TunedSender
 from mirage_rtc.aiortc_private.source_guard import abort_sockets, guard
@@ -45,6 +46,7 @@ CONNECT_S = 15.0
 SILENT_S = 4.5
 """Nothing from the peer for this long: it is dead (aiortc alone takes 30 s to notice). Its media must be gone after
 5 s, and a network that is away for 4 s shall not cost the connection."""
+WATCH_S = 0.1
 CLOSE_S = 2.0
 _OFFER_BAD = "The offer cannot be used: offer at most one audio and one video track, with ICE and DTLS."
 
@@ -193,8 +195,10 @@ class RtcLeg:
             await asyncio.wait_for(self._connected.wait(), CONNECT_S)
         except TimeoutError:
             return self._on_lost(self, "ice_failed")
-        while (left_s := SILENT_S - self._liveness.silent_s) > 0:  # noqa: ASYNC110 - silence sets no event
-            await asyncio.sleep(left_s)
+        pause = Pause(self._connection)
+        while self._liveness.silent_s < SILENT_S:
+            pause.set(self._liveness.stalled)  # what was sent meanwhile would come in a heap, and be late for long
+            await asyncio.sleep(WATCH_S)
         return self._on_lost(self, "peer_silent")
 
 

@@ -8,6 +8,7 @@ import asyncio
 import base64
 import contextlib
 import os
+import shlex
 import shutil
 import socket
 import sys
@@ -97,15 +98,19 @@ class RunningServer:
 
 @contextlib.asynccontextmanager
 async def running_server(
-    data_dir: Path, *options: str, program: tuple[str, ...] = ("mirage_rtc",), **settings: str
+    data_dir: Path,
+    *options: str,
+    program: tuple[str, ...] = ("mirage_rtc",),
+    inside: tuple[str, ...] = (),
+    **settings: str,
 ) -> AsyncIterator[RunningServer]:
     """The server in its own process on a free port, with the models that the tests share; stopped at the end.
 
-    `program` is what `python -m` runs.
+    `program` is what `python -m` runs, `inside` what stands before the command: a network namespace of `networks`.
     """
     _share_models(data_dir)
     environ = _environment(data_dir, free_port()) | {f"MIRAGE_{name.upper()}": text for name, text in settings.items()}
-    arguments = (sys.executable, "-m", *program, "serve", *options)
+    arguments = (*inside, sys.executable, "-m", *program, "serve", *options)
     process = await asyncio.create_subprocess_exec(*arguments, cwd=ROOT, env=environ, stdout=asyncio.subprocess.PIPE)
     try:
         assert process.stdout is not None
@@ -183,17 +188,26 @@ class BrowserCall:
 
 
 @contextlib.asynccontextmanager
-async def chromium(folder: Path, clip: Clip, voice: Samples, *, udp: bool = True) -> AsyncIterator[BrowserCall]:
+async def chromium(
+    folder: Path,
+    clip: Clip,
+    voice: Samples,
+    *,
+    udp: bool = True,
+    inside: tuple[str, ...] = (),
+    flags: tuple[str, ...] = (),
+) -> AsyncIterator[BrowserCall]:
     """A browser whose camera is `clip` and whose microphone is `voice` at 48 kHz, with an empty tab.
 
-    Without `udp` it finds no way for media, as behind a firewall: only relays are allowed, and there is none.
+    Without `udp` it finds no way for media, as behind a firewall: only relays are allowed, and there may be none.
+    `inside` is a network namespace of `networks`, as for the server.
     """
     assert CHROMIUM is not None, "install Chromium from the distribution: apt-get install chromium"
-    devices = _devices(folder, clip, voice)
+    devices = [*_devices(folder, clip, voice), *flags]
     async with async_playwright() as playwright:
         context = await playwright.chromium.launch_persistent_context(
             folder / "profile",
-            executable_path=CHROMIUM,
+            executable_path=_wrapped(folder, inside) if inside else CHROMIUM,
             headless=True,
             args=[*FLAGS, *devices],
             ignore_default_args=["--mute-audio"],
@@ -207,6 +221,14 @@ async def chromium(folder: Path, clip: Clip, voice: Samples, *, udp: bool = True
             yield call
         finally:
             await context.close()
+
+
+def _wrapped(folder: Path, inside: tuple[str, ...]) -> Path:
+    """A program that starts the browser inside something."""
+    script = folder / "browser"
+    script.write_text(f'#!/bin/sh\nexec {shlex.join(inside)} {CHROMIUM} "$@"\n', encoding="utf-8")
+    script.chmod(0o700)
+    return script
 
 
 def _environment(data_dir: Path, port: int) -> dict[str, str]:

@@ -12,6 +12,7 @@ What is corrected, where, and how upstream stands (the tests of each file fail w
 - `rtp_stream`: upstream serialises each packet from objects, and keeps 128 of them, with no regard to their age.
 - `pacer`: upstream sends a key frame in one burst.
 - `addresses`: no loopback address, any UDP port (aioice#47), no 1:1 NAT.
+- `pause`: a direction is switched off by negotiation only, not while the peer is away.
 - `source_guard`: datagrams of strangers reach DTLS, an empty one ends the call, a short STUN message raises.
 """
 

@@ -82,7 +82,8 @@ class SourceGuard:
             return self._on_refused("stranger")
         self._proven.add((socket, addr))
         self._on_check()
-        return self._check_incoming(message, addr, socket)
+        self._check_incoming(message, addr, socket)
+        return _ask_again(socket, addr)
 
     def _may_send(self, socket: Any, source: Address) -> bool:
         if any(_is(pair, socket, source) for pair in self._ice._nominated.values()):
@@ -91,6 +92,16 @@ class SourceGuard:
             return True
         succeeded = CandidatePair.State.SUCCEEDED
         return any(pair.state is succeeded and _is(pair, socket, source) for pair in self._ice._check_list)
+
+
+def _ask_again(socket: Any, addr: Address) -> None:
+    """Send the checks of this address that wait for an answer once more (RFC 8445 §7.3.1.4): it can be reached now.
+
+    Upstream goes on waiting, twice as long each time: up to 16 s after a network came back.
+    """
+    for transaction in list(socket.transactions.values()):
+        if transaction._Transaction__addr == addr:
+            socket.send_stun(transaction._Transaction__request, addr)
 
 
 def _transports(connection: RTCPeerConnection) -> list[Any]:

@@ -51,7 +51,7 @@ async def mirage(plan: Plan) -> AsyncIterator[BenchServer]:
     kbps = {"video_kbps_start": str(plan.kbps), "video_kbps_max": str(plan.kbps)}
     with tempfile.TemporaryDirectory() as folder:
         program = (module, *before)
-        async with running_server(Path(folder) / "data", "--passthrough", program=program, **kbps) as server:
+        async with running_server(Path(folder) / "data", "--passthrough", program=program, inside=(), **kbps) as server:
 
             @contextlib.asynccontextmanager
             async def called(client: StampedClient) -> AsyncIterator[None]:
