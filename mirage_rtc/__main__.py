@@ -4,6 +4,7 @@ A sub-command returns its exit code; an error that a person can mend ends as one
 """
 
 import asyncio
+import logging
 import signal
 import socket
 import ssl
@@ -16,7 +17,17 @@ from pathlib import Path
 from aiohttp import web
 from rich.console import Console
 
-from mirage_rtc import audit, command_line, config, consent, doctor, log_setup, model_commands, signing_key
+from mirage_rtc import (
+    audit,
+    command_line,
+    config,
+    consent,
+    doctor,
+    encoder_probe,
+    log_setup,
+    model_commands,
+    signing_key,
+)
 from mirage_rtc.audit import AuditLog
 from mirage_rtc.command_line import Action, Command, Task
 from mirage_rtc.config import Config
@@ -33,6 +44,8 @@ from models.catalog import EMBEDDED
 from models.engines import IdentitySource
 from models.store import ModelMissing, Store
 from signaling import app, auth
+
+logger = logging.getLogger(__name__)
 
 PACKAGED_PAGE = Path(app.__file__).resolve().parent / "web"
 CHECKOUT_PAGE = Path(app.__file__).resolve().parent.parent / "web"
@@ -128,7 +141,9 @@ async def _run(
 async def _composed(settings: Config, key: bytes, log: AuditLog) -> AsyncIterator[tuple[Registry, web.Application]]:
     """The registry with warm engines, and the application over it."""
     metrics = Metrics()
-    registry = Registry(settings, face=_face(settings), voice=_voice(), audit=log, metrics=metrics)
+    encoder = await asyncio.to_thread(encoder_probe.choose, settings.video_encoder)
+    logger.info("video encoder", extra={"encoder": encoder.codec, "why": encoder.why})
+    registry = Registry(settings, face=_face(settings), voice=_voice(), audit=log, metrics=metrics, h264=encoder.codec)
     vault, forgetting = _vault(settings, key, registry)
     await registry.start(vault)
     try:

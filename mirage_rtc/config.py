@@ -93,6 +93,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     video_codec: Annotated[
         Literal["h264", "vp8"], Meta(description="Codec preferred for the returned picture; the other is the fallback.")
     ] = "h264"
+    video_encoder: Annotated[
+        Literal["auto", "x264", "nvenc"],
+        Meta(description="What encodes H.264; auto is NVENC where it really encodes, else x264."),
+    ] = "auto"
     video_kbps_start: Annotated[int, Meta(ge=100, le=20_000, description="Bitrate a call's picture starts at.")] = 1200
     video_kbps_max: Annotated[int, Meta(ge=100, le=20_000, description="Bitrate a call's picture never exceeds.")] = (
         2500

@@ -81,6 +81,7 @@ def examine(config: Config) -> Iterator[Finding]:
     yield from dependencies
     yield from _models(config)
     yield from _engines(dependencies)
+    yield from _encoder(config, dependencies)
     yield _data_dir(config.data_dir)
     yield from _tls(config)
     yield _port(config)
@@ -129,6 +130,19 @@ def _engines(dependencies: list[Finding]) -> Iterable[Finding]:
     if "numpy" not in broken:
         voice = "TD-PSOLA" if "pyworld-prebuilt" in broken else "WORLD"
         yield Finding(grade="ok", what=f"voice engine: embedded {voice}, on the CPU")
+
+
+def _encoder(config: Config, dependencies: list[Finding]) -> Iterable[Finding]:
+    """Encode a few pictures with what the server would take. Imported here: a broken PyAV is a finding of its own."""
+    usable = {name for name, finding in zip(DEPENDENCIES, dependencies, strict=True) if finding.grade == "ok"}
+    if not usable >= {"av", "numpy"}:
+        return
+    from mirage_rtc import encoder_probe
+
+    choice = encoder_probe.choose(config.video_encoder)
+    missed = config.video_encoder == "nvenc" and not choice.hardware
+    mend = "install the NVIDIA driver, or set MIRAGE_VIDEO_ENCODER=auto" if missed else ""
+    yield Finding(grade="note" if missed else "ok", what=f"video encoder: {choice.sentence}", mend=mend)
 
 
 def _data_dir(data_dir: Path) -> Finding:

@@ -21,6 +21,7 @@ from mirage_rtc.clock import Clock, monotonic_s
 from mirage_rtc.config import Config, is_loopback
 from mirage_rtc.errors import BadInput, NotFound, TooMany, Unavailable
 from mirage_rtc.grants import Grants
+from mirage_rtc.h264_encoder import SOFTWARE
 from mirage_rtc.identities import IdentityVault
 from mirage_rtc.inference import EngineFailed, Lane, LaneDown, LaneState
 from mirage_rtc.lane_worker import LaneSpec
@@ -65,6 +66,7 @@ class Registry:
         audit: AuditLog,
         metrics: Metrics,
         clock: Clock = monotonic_s,
+        h264: str = SOFTWARE,
     ) -> None:
         self._config = config
         self._audit = audit
@@ -84,6 +86,7 @@ class Registry:
                 threads=ThreadPoolExecutor(max(2, config.max_calls), thread_name_prefix="encode"),
                 kbps_start=config.video_kbps_start,
                 kbps_max=config.video_kbps_max,
+                h264=h264,
             ),
             advertise_ips=config.advertise_ips,
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from mirage_rtc import doctor, signing_key
+from mirage_rtc import doctor, encoder_probe, signing_key
 from mirage_rtc.config import Config, load
 from mirage_rtc.doctor import DEPENDENCIES, Finding, examine
 
@@ -40,6 +40,20 @@ def test_a_machine_that_runs_these_tests_can_start_the_server(tmp_path: Path) ->
     assert "face engine: embedded" in text
     assert "voice engine: embedded" in text
     assert not (tmp_path / "data").exists()
+
+
+def test_the_video_encoder_is_tried_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says what encodes; NVENC that was asked for and does not encode is worth a note, and no fault."""
+    assert (
+        "video encoder: H.264 by x264 (as configured)"
+        in report(configuration(tmp_path, MIRAGE_VIDEO_ENCODER="x264"))[1]
+    )
+    monkeypatch.setattr(encoder_probe, "fault_of", lambda _: "no driver that can be used")
+    for wanted, grade in (("auto", "ok"), ("nvenc", "note")):
+        findings = list(examine(configuration(tmp_path, MIRAGE_VIDEO_ENCODER=wanted)))
+        line = next(finding for finding in findings if finding.what.startswith("video encoder"))
+        assert (line.grade, bool(line.mend)) == (grade, grade == "note")
+        assert "x264 (NVENC: no driver that can be used)" in line.what
 
 
 def test_it_looks_at_exactly_the_dependencies_of_the_project() -> None:
