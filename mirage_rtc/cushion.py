@@ -5,6 +5,7 @@ of these times is the path's own; what exceeds it is jitter, and a cushion of up
 of it. A quiet path needs none.
 """
 
+from bisect import bisect_left, bisect_right, insort
 from collections import deque
 
 from mirage_rtc.clock import Clock
@@ -29,14 +30,18 @@ class Cushion:
         self.delay_s = 0.0
         self._clock = clock
         self._noted: deque[tuple[float, float]] = deque()
+        self._ordered: list[float] = []
+        """The same delays, sorted: kept so, since every frame asks."""
 
     def note(self, ready_s: float) -> None:
         """A hop was ready `ready_s` after the capture of its first sample."""
         now_s = self._clock()
         since_s = now_s - self._noted[-1][0] if self._noted else None
         self._noted.append((now_s, ready_s))
+        insort(self._ordered, ready_s)
         while self._noted[0][0] < now_s - WINDOW_S:
-            self._noted.popleft()
+            _, old_s = self._noted.popleft()
+            del self._ordered[bisect_left(self._ordered, old_s)]
         low_s, wanted_s = self._wanted()
         if since_s is None:
             self.delay_s = wanted_s
@@ -47,10 +52,10 @@ class Cushion:
     def renew(self) -> None:
         """The path is another now: measure afresh."""
         self._noted.clear()
+        self._ordered.clear()
 
     def _wanted(self) -> tuple[float, float]:
         """The path's own delay, and that with the cushion the jitter needs."""
-        ready_s = sorted(ready_s for _, ready_s in self._noted)
-        low_s = ready_s[int(_LOW * len(ready_s))]
-        reached = [each_s for each_s in ready_s if each_s <= low_s + _REACH_S]
-        return low_s, min(low_s + CUSHION_MAX_S, reached[int(_HIGH * len(reached))])
+        low_s = self._ordered[int(_LOW * len(self._ordered))]
+        reached = bisect_right(self._ordered, low_s + _REACH_S)
+        return low_s, min(low_s + CUSHION_MAX_S, self._ordered[int(_HIGH * reached)])

@@ -112,6 +112,7 @@ def packetize_h264(stream: bytes) -> list[bytes]:
 
 def audio_level_dbov(frame: AudioFrame) -> int:
     """The level of an s16 frame in dBov, -127 to 0 (RFC 6464), by numpy."""
-    samples = np.frombuffer(bytes(frame.planes[0]), np.int16)[: frame.samples * len(frame.layout.channels)]
-    power = float(np.mean(np.square(samples.astype(np.float32)))) / 32767.0**2 if len(samples) else 0.0
+    count = frame.samples * len(frame.layout.channels)
+    samples = np.frombuffer(memoryview(frame.planes[0]), np.int16)[:count].astype(np.float32)
+    power = float(samples @ samples) / (32767.0**2 * count) if count else 0.0
     return -127 if power <= 1e-12 else round(max(-127.0, min(0.0, 10.0 * math.log10(power))))
