@@ -1,13 +1,23 @@
-"""The LiteRT runtime with Google's own networks."""
+"""The runtimes: LiteRT with Google's own networks, ONNX Runtime with graphs made here."""
 
+import sys
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 
+from models import runtime
 from models.catalog import FACE_LANDMARKS
-from models.runtime import LiteRTNetwork, NetworkError
+from models.model_spec import GraphContract, TensorSpec
+from models.runtime import LiteRTNetwork, NetworkError, OnnxGraph, Placement, Provider
 from tests.model_store import model_store
+from tests.onnx_writer import GraphWriter, affine_picture
+
+PICTURE = TensorSpec(name="x", shape=(1, 3, 8, 8))
+CONTRACT = GraphContract(inputs=(PICTURE,), outputs=(TensorSpec(shape=(None, 3, None, 8)),))
+PICTURE_OUT = TensorSpec(shape=(None, 3, None, None))
+ONES, RAMP = np.ones((3, 8, 8), np.float32), np.arange(192, dtype=np.float32).reshape(3, 8, 8)
 
 
 def test_shapes_are_known_and_outputs_come_by_name() -> None:
@@ -50,3 +60,133 @@ def test_a_network_with_a_damaged_weight_is_refused_at_load(tmp_path: Path) -> N
     path.write_bytes(data)
     with pytest.raises(NetworkError, match="not finite"):
         LiteRTNetwork(path)
+
+
+@pytest.fixture
+def graph_path(tmp_path: Path) -> Path:
+    """A sound graph, y = 2 x + ramp."""
+    path = tmp_path / "net.onnx"
+    path.write_bytes(affine_picture(2 * ONES, RAMP))
+    return path
+
+
+def test_an_onnx_graph_says_what_it_takes_and_computes_it(graph_path: Path) -> None:
+    """Outputs belong to the caller: they stay when it runs again."""
+    graph = OnnxGraph(graph_path, CONTRACT)
+    assert graph.inputs == (PICTURE,)
+    assert str(graph.outputs[0]) == "y float32 1x3x8x8"
+    (first,) = graph.run({"x": ONES[None]})
+    graph.run({"x": 5 * ONES[None]})
+    np.testing.assert_array_equal(first[0], 2 * ONES + RAMP)
+
+
+def test_an_open_batch_is_tried_out_with_one_picture() -> None:
+    """Sizes that the graph names instead of fixing are open; the self-test fills them."""
+    writer = GraphWriter()
+    writer.node("Relu", [writer.input("x", ("N", 3, "H", "W"))], "y")
+    writer.output("y", ("N", 3, "H", "W"))
+    contract = GraphContract(inputs=(TensorSpec(shape=(1, 3, 64, None)),), outputs=(PICTURE_OUT,), free_px=16)
+    graph = OnnxGraph(Path("open.onnx"), contract, content=writer.model())
+    assert graph.inputs[0].shape == (None, 3, None, None)
+    assert graph.run({"x": np.ones((2, 3, 5, 7), np.float32)})[0].shape == (2, 3, 5, 7)
+
+
+@pytest.mark.parametrize(
+    "contract",
+    [
+        GraphContract(inputs=(TensorSpec(name="image", shape=(1, 3, 8, 8)),), outputs=CONTRACT.outputs),
+        GraphContract(inputs=(TensorSpec(shape=(1, 3, 8, 9)),), outputs=CONTRACT.outputs),
+        GraphContract(inputs=(TensorSpec(shape=(3, 8, 8, 1, 1)),), outputs=CONTRACT.outputs),
+        GraphContract(inputs=(TensorSpec(shape=(1, 3, 8, 8), dtype="float16"),), outputs=CONTRACT.outputs),
+        GraphContract(inputs=(PICTURE, PICTURE), outputs=CONTRACT.outputs),
+        GraphContract(inputs=(PICTURE,), outputs=()),
+    ],
+    ids=["name", "size", "rank", "dtype", "inputs", "outputs"],
+)
+def test_another_network_is_refused_by_name_expectation_and_command(graph_path: Path, contract: GraphContract) -> None:
+    """Each way in which a graph can differ from the contract."""
+    with pytest.raises(NetworkError) as refused:
+        OnnxGraph(graph_path, contract)
+    wanted = " ".join(map(str, contract.inputs)) if contract.outputs else "nothing is expected"
+    for word in (str(graph_path), wanted.split(" ")[0], "models verify net.onnx", "models fetch net.onnx"):
+        assert word in refused.value.sentence
+
+
+@pytest.mark.parametrize(
+    ("scale", "shift", "fault"),
+    [
+        (ONES * np.nan, RAMP, "not finite"),
+        (ONES * np.inf, RAMP, "not finite"),
+        (ONES * 0, ONES, "constant"),
+        (ONES * 0, RAMP, "same answer"),
+    ],
+    ids=["nan", "infinite", "black square", "deaf"],
+)
+def test_a_network_that_gives_nonsense_is_refused_at_load(scale: np.ndarray, shift: np.ndarray, fault: str) -> None:
+    """What half precision on the wrong card looks like; the sentence says which file and what to try."""
+    with pytest.raises(NetworkError, match=fault) as refused:
+        OnnxGraph(Path("half.onnx"), CONTRACT, content=affine_picture(scale, shift))
+    assert "half.onnx" in refused.value.sentence
+    assert "full-precision" in refused.value.sentence
+
+
+@pytest.mark.parametrize("content", [b"", b"not a network at all", None])
+def test_a_file_that_is_no_onnx_graph_is_refused(tmp_path: Path, content: bytes | None) -> None:
+    """Empty, foreign and absent: the file and the command."""
+    path = tmp_path / "broken.onnx"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(NetworkError, match=r"broken\.onnx.* models (verify|fetch) broken\.onnx"):
+        OnnxGraph(path, CONTRACT)
+
+
+def test_a_run_that_fails_is_a_network_error(graph_path: Path) -> None:
+    """The lane restarts on it; ONNX Runtime's own classes stay in here."""
+    graph = OnnxGraph(graph_path)
+    with pytest.raises(NetworkError, match="failed while it ran"):
+        graph.run({"x": np.zeros((1, 3, 9, 9), np.float32)})
+
+
+@pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
+def test_a_gpu_that_this_runtime_cannot_use_is_an_error_with_the_command(graph_path: Path, provider: Provider) -> None:
+    """Never the CPU in silence. The test installation has the CPU's ONNX Runtime."""
+    if runtime.available(provider):
+        pytest.skip("this ONNX Runtime has the provider")
+    with pytest.raises(NetworkError, match=r"pip install '\.\[cuda\]'"):
+        OnnxGraph(graph_path, placement=Placement(provider=provider))
+
+
+def test_a_node_that_falls_back_to_the_cpu_is_an_error_unless_allowed(
+    graph_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A provider that takes no node stands for the GPU: refused, and with leave it computes."""
+    monkeypatch.setitem(runtime.ORT_NAMES, "cuda", "AzureExecutionProvider")
+    monkeypatch.setattr(runtime, "providers", lambda placement: [("AzureExecutionProvider", {})])
+    if not runtime.available("cuda"):
+        pytest.skip("this ONNX Runtime has no provider that takes nothing")
+    with pytest.raises(NetworkError, match="CPU"):
+        OnnxGraph(graph_path, placement=Placement(provider="cuda"))
+    graph = OnnxGraph(graph_path, CONTRACT, placement=Placement(provider="cuda", allow_cpu_nodes=True))
+    np.testing.assert_array_equal(graph.run({"x": ONES[None]})[0][0], 2 * ONES + RAMP)
+
+
+def test_without_onnx_runtime_the_sentence_names_the_extra(graph_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is imported only here, and only when a graph is opened."""
+    monkeypatch.setitem(cast(dict[str, object], sys.modules), "onnxruntime", None)
+    assert not runtime.available("cpu")
+    with pytest.raises(NetworkError, match=r"pip install '\.\[neural\]'"):
+        OnnxGraph(graph_path)
+
+
+def test_a_placement_becomes_providers_with_what_a_live_server_needs(tmp_path: Path) -> None:
+    """TensorRT keeps its engines where it is told to, norms in full precision, and CUDA, not the CPU, behind it."""
+    assert runtime.providers(Placement()) == [("CPUExecutionProvider", {})]
+    ((name, cuda),) = runtime.providers(Placement(provider="cuda", device=1))
+    assert (name, cuda["device_id"]) == ("CUDAExecutionProvider", "1")
+    assert cuda["cudnn_conv_algo_search"] == "HEURISTIC"
+    first, second = runtime.providers(Placement(provider="tensorrt", half=True, cache=tmp_path))
+    assert (first[0], second[0]) == ("TensorrtExecutionProvider", "CUDAExecutionProvider")
+    assert first[1]["trt_fp16_enable"] == "1"
+    assert first[1]["trt_layer_norm_fp32_fallback"] == "1"
+    assert first[1]["trt_engine_cache_path"] == first[1]["trt_timing_cache_path"] == str(tmp_path)
+    assert "trt_engine_cache_path" not in runtime.providers(Placement(provider="tensorrt"))[0][1]
