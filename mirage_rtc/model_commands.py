@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.prompt import Confirm
-from rich.table import Table
+from rich.table import Column, Table
 
 from mirage_rtc.config import Config
 from mirage_rtc.errors import Forbidden, NotFound
@@ -44,8 +44,10 @@ def chosen(names: Sequence[str], default: tuple[ModelSpec, ...] = CATALOG) -> tu
 
 def list_models(store: Store, specs: Iterable[ModelSpec], console: Console) -> int:
     """Print name, use, size, licence and state; returns exit code 0."""
+    specs = tuple(specs)
+    names = Column("Model", min_width=max(len(spec.name) for spec in specs))  # whole, so that they can be typed
     table = Table(
-        "Model", "What it is", "Size", "Licence", "State", title=f"Models in {store.root}", title_justify="left"
+        names, "What it is", "Size", "Licence", "State", title=f"Models in {store.root}", title_justify="left"
     )
     for spec in specs:
         state = store.state(spec)

@@ -13,7 +13,7 @@ class FileServer:
     """Serves `content` at every path. Faults hold for the first so many requests, then it behaves.
 
     `ranges` False answers every request with the whole file. `cuts` are byte counts after which one connection each is
-    dropped; `statuses` answer one request each, after the cuts if `cut_first`; `stalls` requests send half, then nothing.
+    dropped; `statuses` answer one request each, after the cuts if `cut_first`; `stalls` requests send half, and wait.
     """
 
     content: bytes

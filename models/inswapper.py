@@ -1,0 +1,61 @@
+"""InSwapper: puts an identity on an aligned face crop of 128 pixels. The neural engine's swapper.
+
+Contract as InsightFace's `INSwapper` has it: an embedding becomes a latent through a matrix that lies in the .onnx file
+as its last constant. Faces of several calls go through in one run; pasting is `models.neural_paste`'s.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models import face_templates, neural_graph
+from models.arcface import Embedding
+from models.engines import Frame
+from models.face_templates import Affine, Points
+from models.neural_face_catalog import INSWAPPER_CONTRACT
+from models.runtime import Graph, NetworkError, OnnxGraph, Placement
+
+SIZE_PX = 128
+TEMPLATE_PX = face_templates.arcface_template(SIZE_PX)
+
+Latent = NDArray[np.float32]
+"""(512,), unit length: an identity as the swapper knows it. Made once a source, not once a frame."""
+
+
+class InSwapper:
+    """Swaps aligned crops. `emap` (512, 512) turns embeddings into latents."""
+
+    def __init__(self, graph: Graph, emap: NDArray[np.float32]) -> None:
+        if emap.shape != (512, 512):
+            raise NetworkError(f"the swapper's identity matrix is {emap.shape} and not (512, 512): a rewritten file?")
+        self._graph = graph
+        self._emap = emap
+
+    def latent(self, embedding: Embedding) -> Latent:
+        """The latent of a unit embedding (512,). Normalised again, since the matrix is not orthogonal."""
+        mapped = embedding @ self._emap
+        return np.asarray(mapped / np.linalg.norm(mapped), np.float32)
+
+    def swap(self, crops: Sequence[Frame], latents: Sequence[Latent]) -> list[Frame]:
+        """Put one latent on each aligned BGR crop (128, 128, 3); the results are BGR crops of the same size."""
+        if not crops:
+            return []
+        blob = cv2.dnn.blobFromImages(list(crops), 1 / 255, (SIZE_PX, SIZE_PX), swapRB=True)
+        (out,) = self._graph.run({"target": blob, "source": np.stack(latents)})
+        pictures = np.clip(out.transpose(0, 2, 3, 1)[..., ::-1] * np.float32(255), 0, 255).astype(np.uint8)
+        return [np.ascontiguousarray(picture) for picture in pictures]
+
+
+def open_inswapper(path: Path, placement: Placement) -> InSwapper:
+    """Load an inswapper file with its batch opened. Raises `NetworkError` for any other file."""
+    emap = neural_graph.last_initializer(path)
+    content = neural_graph.with_open_batch(path.read_bytes())
+    return InSwapper(OnnxGraph(path, INSWAPPER_CONTRACT, placement=placement, content=content), emap)
+
+
+def alignment(points: Points) -> Affine:
+    """The way (2, 3) from picture pixels to the swapper's crop, by the five points (5, 2) of a face."""
+    return face_templates.similarity(points, TEMPLATE_PX)
