@@ -61,22 +61,25 @@ def is_media(datagram: bytes) -> bool:
     return bool(datagram) and 128 <= datagram[0] <= 191
 
 
-def install(connection: RTCPeerConnection, *, outgoing: Loses = nothing, incoming: Loses = nothing) -> None:
-    """Lose what the two say, from now on. The connection must have gathered its candidates."""
-    transport: Any = connection.getTransceivers()[0].receiver.transport.transport
-    for protocol in transport._connection._protocols:
-        _surround(protocol, outgoing, incoming)
+class LossyLink:
+    """The network of one connection, which must have gathered its candidates. What it loses may change at any time."""
 
+    def __init__(self, connection: RTCPeerConnection) -> None:
+        self.outgoing: Loses = nothing
+        self.incoming: Loses = nothing
+        transport: Any = connection.getTransceivers()[0].receiver.transport.transport
+        for protocol in transport._connection._protocols:
+            self._surround(protocol)
 
-def _surround(protocol: Any, outgoing: Loses, incoming: Loses) -> None:
-    receive, send = protocol.datagram_received, protocol.send_data
+    def _surround(self, protocol: Any) -> None:
+        receive, send = protocol.datagram_received, protocol.send_data
 
-    def lossy_receive(data: bytes, address: Any) -> None:
-        if not (is_media(data) and incoming(data)):
-            receive(data, address)
+        def lossy_receive(data: bytes, address: Any) -> None:
+            if not (is_media(data) and self.incoming(data)):
+                receive(data, address)
 
-    async def lossy_send(data: bytes, address: Any) -> None:
-        if not (is_media(data) and outgoing(data)):
-            await send(data, address)
+        async def lossy_send(data: bytes, address: Any) -> None:
+            if not (is_media(data) and self.outgoing(data)):
+                await send(data, address)
 
-    protocol.datagram_received, protocol.send_data = lossy_receive, lossy_send
+        protocol.datagram_received, protocol.send_data = lossy_receive, lossy_send

@@ -112,7 +112,10 @@ class FarEnd:
 class Minute:
     """What a receiver made of a minute: (when, timestamp, data) of all that its decoder was given."""
 
-    def __init__(self, kind: str, share: float, *, burst: int = 1, round_trip_s: float = 0.01) -> None:
+    def __init__(
+        self, kind: str, share: float, *, burst: int = 1, round_trip_s: float = 0.01, lose: list[int] | None = None
+    ) -> None:
+        self._lose, self._sent = lose or [], 0
         self.decoded: list[tuple[float, int, bytes]] = []
         self.clock = FakeClock()
         run(self._pass(kind, share, burst, round_trip_s / 2), self.clock)
@@ -125,12 +128,17 @@ class Minute:
         upstream._set_rtcp_ssrc(7)
         self.tuned = TunedReceiver(upstream, clock=self.clock)
         self._listen()
-        self.far_end = FarEnd(kind, upstream, self.clock, RandomLoss(share, burst=burst, seed=2), half_trip_s)
+        loses = self._lose_these if self._lose else RandomLoss(share, burst=burst, seed=2)
+        self.far_end = FarEnd(kind, upstream, self.clock, loses, half_trip_s)
         wire.far_end = self.far_end
         ticking = asyncio.create_task(self.tuned.run())
         await self.far_end.run(MINUTE_S)
         ticking.cancel()
         await asyncio.gather(ticking, return_exceptions=True)
+
+    def _lose_these(self, _: bytes) -> bool:
+        self._sent += 1
+        return self._sent in self._lose
 
     def _listen(self) -> None:
         """Take at once what the decoder's thread would."""
@@ -182,6 +190,16 @@ def test_the_sound_is_whole_and_never_late(share: float, burst: int) -> None:
     assert minute.tuned.concealed_ms >= 0.5 * share * 1000 * MINUTE_S
     assert ages_ms[-1] <= 66
     assert ages_ms[round(0.9 * len(ages_ms))] <= 6
+
+
+def test_one_lost_packet_of_sound_delays_two_others_and_no_more() -> None:
+    """The next one waits 40 ms, the one after it 20, the third not at all, and nothing after that."""
+    minute = Minute("audio", 0.0, lose=[500])
+    late = [age_ms for age_ms in minute.ages_ms() if age_ms > 6]
+
+    assert late == pytest.approx([25, 45], abs=1)
+    assert minute.tuned.concealed_ms == 20
+    assert len(minute.decoded) == 60 * 50
 
 
 def test_without_loss_nothing_is_asked_for_or_made_up() -> None:
