@@ -1,14 +1,20 @@
 """A person's call: the real server process, the real page, a real Chromium with a talking face and a voice."""
 
+import asyncio
 from pathlib import Path
 
-from tests import media
+from tests import glass_truth, media
 from tests.browser import chromium, running_server
 from tests.leak_detector import FaceWatch
 
 SECONDS = 12
 LEAST_FPS = 8
 """Two cores carry the browser, the server and whatever else runs; the bench measures the real rate."""
+WINDOW_S = 10
+"""The page's figures are medians over this time."""
+AGREE_MS, LONGEST_MS = 100, 4000
+"""Loose, for a machine that may carry anything beside; the bench says what it really is."""
+_MEASURED = "() => mirageDebug.stats?.glassMeasured && mirageDebug.stats?.mouthMeasured"
 
 
 async def test_a_call_from_link_to_reload(tmp_path: Path) -> None:
@@ -34,6 +40,30 @@ async def test_a_call_from_link_to_reload(tmp_path: Path) -> None:
     assert resumed == session
     assert before["inbound-rtp-audio"]["totalAudioEnergy"] > 0
     assert after["inbound-rtp-video"]["framesDecoded"] >= 20
+    assert call.errors == []
+
+
+async def test_the_page_shows_the_delays_that_it_measured(tmp_path: Path) -> None:
+    """Both figures are measured and labelled so, the picture's is the true one, and both tracks are of one stream."""
+    clip, voice = glass_truth.call_media(30)
+    async with running_server(tmp_path / "data") as server, chromium(tmp_path / "tab", clip, voice) as call:
+        await call.go_live(server.link)
+        await call.until_path("webrtc")
+        await call.until_decoded(1)
+        await call.page.evaluate(glass_truth.PROBE.read_text(), glass_truth.CELLS)
+        await call.page.wait_for_function(_MEASURED, timeout=60_000, polling=200)
+        await asyncio.sleep(WINDOW_S)
+        figures = await call.page.evaluate("() => ({ now: performance.now(), ...mirageDebug.stats })")
+        labels = await call.page.locator("[data-figure=glass], [data-figure=mouth]").all_inner_texts()
+        tracks = await call.page.evaluate("() => document.querySelector('#remote-video').srcObject.getTracks().length")
+        seen = await call.page.evaluate("() => window.glassProbe")
+
+    truth = glass_truth.glass_delays(seen["camera"], seen["screen"])
+    lately = truth[truth[:, 0] > figures["now"] - 1000 * WINDOW_S]
+    assert abs(figures["glassMs"] - glass_truth.spread(lately)[0]) < AGREE_MS
+    assert figures["serverAudioMs"] < figures["mouthMs"] <= figures["mouthP95Ms"] < LONGEST_MS
+    assert ["Measured" in label and "est." not in label for label in labels] == [True, True]
+    assert tracks == 2
     assert call.errors == []
 
 

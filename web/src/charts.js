@@ -16,9 +16,9 @@ const round = (/** @type {number | null} */ value) => (value === null ? "?" : St
 /** @type {readonly Chart[]} */
 export const CHARTS = [
   { id: "glass", title: "Picture delay", unit: "ms", floor: 250, digits: 0, value: (now) => now.glassMs, warn: (value) => value > 250,
-    measured: (now) => now.glassMeasured, words: (now) => delayWords("Camera to screen", now.glassP95Ms, now.serverVideoMs) },
+    measured: (now) => now.glassMeasured, words: (now) => delayWords(now.glassP95Ms, now.serverVideoMs) },
   { id: "mouth", title: "Voice delay", unit: "ms", floor: 250, digits: 0, value: (now) => now.mouthMs, warn: (value) => value > 250,
-    measured: (now) => now.mouthMeasured, words: (now) => delayWords("Lips to ear", now.mouthP95Ms, now.serverAudioMs) },
+    measured: (now) => now.mouthMeasured, words: (now) => delayWords(now.mouthP95Ms, now.serverAudioMs) },
   { id: "fps", title: "Frames", unit: "per s", floor: 30, digits: 0, value: (now) => now.fps, warn: (value) => value < 15,
     words: (now) => `Shown here · server sends ${round(now.fpsServer)}` },
   { id: "kbps", title: "Bitrate", unit: "kbit/s", floor: 1000, digits: 0, value: (now) => now.kbpsIn, warn: () => false,
@@ -28,10 +28,9 @@ export const CHARTS = [
   { id: "skew", title: "Lip sync", unit: "ms", floor: 60, digits: 0, value: (now) => now.skewMs, warn: (value) => Math.abs(value) > 80, words: skewWords },
 ];
 
-/** @param {string} way @param {number | null} p95Ms null: no frame was measured @param {number | null} serverMs */
-function delayWords(way, p95Ms, serverMs) {
-  const spread = p95Ms === null ? "estimated" : `95 % in ${round(p95Ms)}`;
-  return `${way}, ${spread} · server ${round(serverMs)}`;
+/** Camera to screen and lips to ear. @param {number | null} p95Ms null: no frame was measured @param {number | null} serverMs */
+function delayWords(p95Ms, serverMs) {
+  return `${p95Ms === null ? "Estimated" : `Measured, p95 ${round(p95Ms)}`} · server ${round(serverMs)}`;
 }
 
 /** Positive skew: the sound is ahead. @param {Figures} now */
