@@ -81,17 +81,16 @@ class TunedReceiver:
     async def run(self) -> None:
         """Ask again for what is missing, and for a key frame when the picture stalls, until cancelled."""
         try:
-            while True:
+            while self._is_video:
                 await asyncio.sleep(BUSY_TICK_S if self._nacks.waiting else TICK_S)
                 await self.tick()
+            await asyncio.Event().wait()  # a sound is never asked for again: sleep, not fifty times a second
         finally:
             if self._ending is not None:
                 await asyncio.to_thread(self._ending.join)
 
     async def tick(self) -> None:
-        """What is due now."""
-        if not self._is_video:
-            return
+        """What is due now, for a picture."""
         await self._ask_for_missing()
         if self._nacks.gave_up() or self._stalled():
             self._key_wanted = True
