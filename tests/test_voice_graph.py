@@ -1,0 +1,46 @@
+"""The agreement between importer and engine: sizes of the windows, and the matrix that stretches time."""
+
+import numpy as np
+import pytest
+
+from models.voice_graph import AHEAD_FRAMES, HOPS_MS, LADDER, LEFT_FRAMES, Rung, inputs, stretch_matrix
+
+
+def test_the_ladder_is_on_the_grid_of_the_networks() -> None:
+    """Steps of 20 ms, a frame of the content encoder; 40 ms is the first."""
+    assert HOPS_MS[0] == 40
+    assert all(hop % 20 == 0 for hop in HOPS_MS)
+    assert list(HOPS_MS) == sorted(HOPS_MS)
+
+
+@pytest.mark.parametrize("rung", LADDER)
+def test_a_window_holds_the_hop_with_its_edges_at_every_formant(rung: Rung) -> None:
+    """The highest formant, two semitones, stretches the hop and what is ahead of it by an eighth."""
+    assert rung.decoded >= LEFT_FRAMES + (rung.hop + AHEAD_FRAMES) * 2 ** (2 / 12)
+    assert rung.decoded < rung.flowed < rung.seen
+
+
+def test_inputs_are_named_and_sized_for_the_voice() -> None:
+    """At 48 kHz a frame is 480 samples."""
+    ports = {port.name: port for port in inputs(Rung(40), feature_width=768, frame_samples=480)}
+    assert ports["features"].shape == (1, Rung(40).seen, 768)
+    assert ports["source_noise"].shape == (1, Rung(40).decoded * 480, 1)
+    assert ports["coarse_pitch"].dtype == "int64"
+
+
+def test_without_a_formant_nothing_is_stretched() -> None:
+    """The identity, exactly."""
+    rung = Rung(60)
+    assert np.array_equal(stretch_matrix(rung, np.arange(rung.decoded, dtype=float)), np.eye(rung.decoded))
+
+
+def test_a_stretch_reads_between_frames_and_holds_the_edges() -> None:
+    """Linear between two frames; before the first and after the last, the edge."""
+    rung = Rung(60)
+    positions = np.full(rung.decoded, 3.25)
+    positions[0], positions[-1] = -2, 10**6
+    latent = np.random.default_rng(1).standard_normal((5, rung.decoded))
+    read = latent @ stretch_matrix(rung, positions)
+    np.testing.assert_allclose(read[:, 1], 0.75 * latent[:, 3] + 0.25 * latent[:, 4], atol=1e-6)
+    np.testing.assert_allclose(read[:, 0], latent[:, 0], atol=1e-6)
+    np.testing.assert_allclose(read[:, -1], latent[:, -1], atol=1e-6)
