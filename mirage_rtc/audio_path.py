@@ -13,6 +13,7 @@ import numpy as np
 
 from mirage_rtc.call_stats import Rolling
 from mirage_rtc.clock import Clock
+from mirage_rtc.drift import DriftCorrector
 from mirage_rtc.errors import MirageError
 from mirage_rtc.gate import SafeSound, SoundGate
 from mirage_rtc.inference import EngineFailed, LaneDown
@@ -38,6 +39,8 @@ class _Hop:
     samples: Samples
     capture_s: float
     generation: int
+    spare_s: float
+    """How much later its last sample could have come in the same packet; 0 while packets and hops keep in step."""
 
 
 class AudioPath:
@@ -65,6 +68,8 @@ class AudioPath:
         self._backlog_ms = BACKLOG_MS if fill else CHUNK_BACKLOG_MS
         self._sync = sync
         self._metrics = metrics
+        self._drift = DriftCorrector(self._rate_hz) if fill else None
+        self._clock = clock
         self._pending = np.zeros(0, np.float32)
         self._pending_s = 0.0
         self._expected: int | None = None
@@ -96,15 +101,22 @@ class AudioPath:
         if hole:
             samples = np.concatenate([np.zeros(hole, np.float32), samples])
             capture_s -= hole / self._rate_hz
+        if self._drift is not None and position is not None:
+            media_s = (position + len(samples) - hole) / self._rate_hz
+            samples, capture_s = self._drift.take(
+                samples, capture_s=capture_s, media_s=media_s, arrival_s=self._clock()
+            )
         self._pending_s = capture_s - len(self._pending) / self._rate_hz
         self._pending = np.concatenate([self._pending, samples])
         while len(self._pending) >= (count := self._hop_samples()):
-            self._cut_hop(count)
+            self._cut_hop(count, packet=len(samples))
 
     def flush(self) -> None:
         """Whatever is on its way leaves as silence."""
         self.gate.flush()
         self._pending = np.zeros_like(self._pending)  # it would be cut into a hop of the new generation
+        if self._drift is not None:
+            self._drift.flush()
         self._playout.cushion.renew()
 
     async def run(self) -> None:
@@ -119,7 +131,7 @@ class AudioPath:
             except Exception:  # a fault of ours silences one hop; an ended task would silence the call
                 logger.exception("a hop was not processed")
                 sound = self.gate.silence(len(hop.samples), capture_s=hop.capture_s)
-            self._playout.put(sound, heard_s=hop.capture_s)
+            self._playout.put(sound, heard_s=hop.capture_s, spare_s=hop.spare_s)
 
     async def next(self) -> SafeSound:
         """The next frame that may be sent: exactly `frame_samples`, paced on the WebRTC path."""
@@ -144,9 +156,12 @@ class AudioPath:
     def _engine_delay_s(self) -> float:
         return 0.0 if self.gate.passthrough else self.seat.delay_ms / 1000.0
 
-    def _cut_hop(self, count: int) -> None:
+    def _cut_hop(self, count: int, *, packet: int) -> None:
         samples, self._pending = self._pending[:count], self._pending[count:]
-        self._hops.append(_Hop(samples=samples, capture_s=self._pending_s, generation=self.gate.generation))
+        slips = self._drift is not None and self._drift.correction != 0.0
+        spare_s = max(0, packet - len(self._pending)) / self._rate_hz if slips else 0.0
+        generation = self.gate.generation
+        self._hops.append(_Hop(samples=samples, capture_s=self._pending_s, generation=generation, spare_s=spare_s))
         self._pending_s += count / self._rate_hz
         self._arrived.set()
 

@@ -62,9 +62,9 @@ class Playout:
         """The input paused: what is owed will not come."""
         self._owed = 0
 
-    def put(self, sound: SafeSound, *, heard_s: float) -> None:
-        """Add what may be sent, made of samples that were captured from `heard_s` on."""
-        self.cushion.note(self._clock() - heard_s)
+    def put(self, sound: SafeSound, *, heard_s: float, spare_s: float = 0.0) -> None:
+        """Add what may be sent, made of samples captured from `heard_s` on; it may yet come `spare_s` later."""
+        self.cushion.note(self._clock() - heard_s + spare_s)
         self._rest.append(_Part(sound=sound, heard_s=heard_s))
         while sum(len(part.sound.samples) for part in self._rest) >= self._frame_samples:
             frame = self._take_frame()
@@ -107,6 +107,8 @@ class Playout:
     def _take_frame(self) -> _Part:
         """The first `frame_samples` of `_rest`; of several kinds, the strictest generation is kept."""
         first, last = self._rest[0], self._rest[-1].sound
+        if len(first.sound.samples) == self._frame_samples:
+            return self._rest.pop(0)
         samples = np.concatenate([part.sound.samples for part in self._rest])
         frame, left = samples[: self._frame_samples], samples[self._frame_samples :]
         generation = min(part.sound.generation for part in self._rest)
