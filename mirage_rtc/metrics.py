@@ -36,7 +36,11 @@ class Metrics:
             buckets=_LATENCY_BUCKETS_MS,
             registry=take,
         )
+        self.degrades_wanted = Counter(
+            "mirage_video_degrade_wanted", "Times the audio led the pictures by over 150 ms.", registry=take
+        )
         self.calls = Gauge("mirage_calls", "Calls now.", registry=take)
+        self.tasks = Gauge("mirage_tasks", "Tasks of the event loop: grows only where something leaks.", registry=take)
         self.datagrams_refused = Counter(
             "mirage_datagrams_refused", "UDP datagrams of strangers, and malformed ones.", ["reason"], registry=take
         )

@@ -21,7 +21,7 @@ from mirage_rtc.inference import Lane
 from mirage_rtc.leg import Leg, LegParts, Wishes
 from mirage_rtc.metrics import Metrics
 from mirage_rtc.rtc_leg import Encoding, RtcLeg
-from mirage_rtc.session_events import Closed, Notice, SessionEvent, SessionState, StateChanged, Transport
+from mirage_rtc.session_events import Closed, DegradeWanted, Notice, SessionEvent, SessionState, StateChanged, Transport
 from models import voice_presets
 from models.engines import IdentitySource, VoiceSettings
 
@@ -59,6 +59,7 @@ class Session:
         self.opened_s = around.clock()
         self.left_s: float | None = around.clock()
         self.closed = False
+        self.on_degrade: Callable[[DegradeWanted], None] = lambda _: None
         self._around = around
         self._emit: Emit | None = None
         self._picture: PictureKind | None = None
@@ -226,6 +227,7 @@ class Session:
             metrics=around.metrics,
             on_picture=self._see,
             on_sound=self._hear,
+            on_degrade=self._ask_for_less,
         )
 
     def _replace_leg(self, *, rtc: RtcLeg | None = None, chunks: ChunkMedia | None = None) -> None:
@@ -272,6 +274,10 @@ class Session:
         if kind != self._sound:
             self._sound = kind
             self._announce()
+
+    def _ask_for_less(self, audio_lead_ms: float) -> None:
+        self._around.metrics.degrades_wanted.inc()
+        self.on_degrade(DegradeWanted(audio_lead_ms=audio_lead_ms))
 
     def _announce(self) -> None:
         if self._emit is not None and not self.closed:

@@ -50,4 +50,10 @@ class Closed(msgspec.Struct, frozen=True, kw_only=True):
     sentence: str
 
 
+class DegradeWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """The audio leads the pictures by more than 150 ms: less video is wanted. For adaptation, not for the listener."""
+
+    audio_lead_ms: float
+
+
 SessionEvent = StateChanged | Notice | Closed

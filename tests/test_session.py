@@ -10,7 +10,7 @@ import pytest
 from mirage_rtc.consent import ConsentForm
 from mirage_rtc.errors import BadInput, Forbidden, NotFound
 from mirage_rtc.grants import Grants
-from mirage_rtc.session_events import Closed, SessionEvent, StateChanged
+from mirage_rtc.session_events import Closed, DegradeWanted, Notice, SessionEvent, StateChanged
 from models.engines import VoiceSettings
 from tests.call_client import caller
 from tests.call_parts import SHADE_A, SHADE_B, registry
@@ -187,3 +187,23 @@ async def test_a_removed_portrait_falls_back_to_the_mask(tmp_path: Path) -> None
 
     assert ok
     assert session.state().identity == "mask:a"
+
+
+async def test_a_lead_of_the_audio_is_counted_and_told_to_adaptation_only(tmp_path: Path) -> None:
+    """A picture 200 ms behind the voice asks for less video; the person in the call is not bothered with it."""
+    async with registry(tmp_path) as (calls, _), caller() as peer:
+        session = await calls.admit(subject="x", grants=Grants())
+        wanted: list[DegradeWanted] = []
+        session.on_degrade = wanted.append
+        await peer.call(session)
+        told: list[SessionEvent] = []
+        session.attach(told.append)
+        leg = session._leg
+        assert leg is not None
+        leg.sync.audio_sent(leg.clock() + 100.0)
+        leg.sync.passes(leg.clock() + 99.8, leg.clock())
+        counted = session._around.metrics.degrades_wanted._value.get()
+
+    assert [round(each.audio_lead_ms) for each in wanted] == [200]
+    assert counted == 1.0
+    assert not [event for event in told if isinstance(event, Notice)]
