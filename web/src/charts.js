@@ -7,7 +7,8 @@ import { find, make, say } from "./dom.js";
  * @typedef {import("./stats.js").Figures} Figures
  * @typedef {{ id: string, title: string, unit: string, floor: number, digits: number,
  *   value: (now: Figures) => number | null, words: (now: Figures) => string, warn: (value: number) => boolean,
- *   measured?: (now: Figures) => boolean }} Chart `measured` where a figure may be an estimate, which is said beside it
+ *   measured?: (now: Figures) => boolean, more?: (now: Figures) => string }} Chart `measured` where a figure may be an
+ *   estimate, which is said beside it; `more` is told where the pointer rests
  */
 
 const KEPT = 60;
@@ -16,9 +17,11 @@ const round = (/** @type {number | null} */ value) => (value === null ? "?" : St
 /** @type {readonly Chart[]} */
 export const CHARTS = [
   { id: "glass", title: "Picture delay", unit: "ms", floor: 250, digits: 0, value: (now) => now.glassMs, warn: (value) => value > 250,
-    measured: (now) => now.glassMeasured, words: (now) => delayWords(now.glassP95Ms, now.serverVideoMs) },
+    measured: (now) => now.glassMeasured, words: (now) => delayWords(now.glassP95Ms),
+    more: (now) => `From your camera to this screen; inside the server ${round(now.serverVideoMs)} ms` },
   { id: "mouth", title: "Voice delay", unit: "ms", floor: 250, digits: 0, value: (now) => now.mouthMs, warn: (value) => value > 250,
-    measured: (now) => now.mouthMeasured, words: (now) => delayWords(now.mouthP95Ms, now.serverAudioMs) },
+    measured: (now) => now.mouthMeasured, words: (now) => delayWords(now.mouthP95Ms),
+    more: (now) => `From your lips to your ear; inside the server ${round(now.serverAudioMs)} ms` },
   { id: "fps", title: "Frames", unit: "per s", floor: 30, digits: 0, value: (now) => now.fps, warn: (value) => value < 15,
     words: (now) => `Shown here · server sends ${round(now.fpsServer)}` },
   { id: "kbps", title: "Bitrate", unit: "kbit/s", floor: 1000, digits: 0, value: (now) => now.kbpsIn, warn: () => false,
@@ -28,9 +31,9 @@ export const CHARTS = [
   { id: "skew", title: "Lip sync", unit: "ms", floor: 60, digits: 0, value: (now) => now.skewMs, warn: (value) => Math.abs(value) > 80, words: skewWords },
 ];
 
-/** Camera to screen and lips to ear. @param {number | null} p95Ms null: no frame was measured @param {number | null} serverMs */
-function delayWords(p95Ms, serverMs) {
-  return `${p95Ms === null ? "Estimated" : `Measured, p95 ${round(p95Ms)}`} · server ${round(serverMs)}`;
+/** @param {number | null} p95Ms null: nothing was measured */
+function delayWords(p95Ms) {
+  return p95Ms === null ? "Estimated" : `Measured, 95 % in ${round(p95Ms)} ms`;
 }
 
 /** Positive skew: the sound is ahead. @param {Figures} now */
@@ -96,7 +99,7 @@ export class Charts {
       cell.dataset.tone = value !== null && chart.warn(value) ? "warn" : "";
       const said = value === null ? "Not known yet" : chart.words(now);
       say(words, said);
-      words.title = said;
+      words.title = value === null ? said : [said, chart.more?.(now)].filter(Boolean).join(". ");
       draw(canvas, values, chart.floor);
     }
   }
