@@ -78,6 +78,7 @@ class StampedClient:
         self.camera = StampedCamera(pictures or panning(), fps)
         self.microphone = ChirpMicrophone()
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.receivers: dict[str, TunedReceiver] = {}
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="stamped")
         self._encoding = EncoderSettings(threads=self._threads, kbps_start=kbps, kbps_max=kbps)
         self._tasks: list[asyncio.Task[None]] = []
@@ -139,6 +140,7 @@ class StampedClient:
         receiver = TunedReceiver(transceiver.receiver, clock=time.monotonic, on_packet=_nothing)
         wall_offset_s = time.time() - time.monotonic()
         TunedSender(transceiver.sender, track, self._encoding, wall_offset_s=wall_offset_s, on_feedback=_nothing)
+        self.receivers[track.kind] = receiver
         self._start(receiver.run())
 
     def _start(self, work: Any) -> None:

@@ -134,15 +134,24 @@ def test_a_burst_fades() -> None:
     assert max(loud[1:]) < 1.4 * loud[0]
 
 
-def test_what_is_made_up_is_bounded() -> None:
-    """200 ms of loss, 500 ms of a pause; the rest stays a hole."""
-    for lost, bound in ((True, LOST_MAX_SAMPLES), (False, PAUSE_MAX_SAMPLES)):
-        concealment = Concealment()
-        concealment.before(JitterFrame(data=b"\xf8", timestamp=0), lost=False)
-        fill = concealment.before(JitterFrame(data=b"\xf8", timestamp=RATE_HZ * 60), lost=lost)
-        assert len(fill) * 960 == bound
-        assert concealment.lost_samples == (bound if lost else 0)
-        assert concealment.pause_samples == (0 if lost else bound)
+@pytest.mark.parametrize(
+    ("lost", "gap", "made_up"),
+    [
+        (True, 960, 960),
+        (True, 60 * RATE_HZ, LOST_MAX_SAMPLES),
+        (False, PAUSE_MAX_SAMPLES, PAUSE_MAX_SAMPLES),
+        (False, PAUSE_MAX_SAMPLES + 960, 0),
+        (True, 100, 0),
+    ],
+)
+def test_what_is_made_up_is_bounded(lost: bool, gap: int, made_up: int) -> None:
+    """200 ms of loss; a pause of 500 ms, and nothing of a longer one."""
+    concealment = Concealment()
+    concealment.before(JitterFrame(data=b"\xf8", timestamp=0), lost=False)
+    fill = concealment.before(JitterFrame(data=b"\xf8", timestamp=960 + gap), lost=lost)
+
+    assert len(fill) * 960 == made_up
+    assert (concealment.lost_samples, concealment.pause_samples) == ((made_up, 0) if lost else (0, made_up))
 
 
 def test_a_pause_of_a_sender_is_contiguous_and_quiet() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import random
 import threading
 from typing import Any, cast
 
@@ -193,3 +194,31 @@ async def test_closing_with_150_pictures_of_backlog_waits_for_none_of_them(monke
     assert not thread.is_alive()
     assert decoder.pictures == 1
     assert await upstream._track._queue.get() is None
+
+
+@pytest.mark.parametrize("kind", ["video", "audio"])
+async def test_no_packet_whatever_its_content_breaks_the_receiver(kind: str) -> None:
+    """Twenty thousand packets with jumps, repeats, holes and random payloads: nothing raises, nothing piles up."""
+    rng = random.Random(7)
+    upstream = cast("Any", RTCRtpReceiver(kind, cast("Any", Wire())))
+    codec = H264 if kind == "video" else RTCRtpCodecParameters(mimeType="audio/opus", clockRate=48_000, payloadType=97)
+    upstream._RTCRtpReceiver__codecs[97] = codec
+    upstream._RTCRtpReceiver__decoder_thread = object()
+    upstream._set_rtcp_ssrc(7)
+    clock = Hands()
+    tuned = TunedReceiver(upstream, clock=clock)
+    sequence = 0
+    for n in range(20_000):
+        step = rng.choice([1, 1, 1, 1, 1, 1, 2, 3, -1, -2, 0, rng.randrange(65_536) if n % 97 == 0 else 1])
+        sequence = (sequence + step) % 65_536
+        packet = RtpPacket(
+            payload_type=97, sequence_number=sequence, timestamp=rng.choice([n * 960, rng.getrandbits(32)])
+        )
+        packet.marker, packet.payload, packet.ssrc = rng.getrandbits(1), rng.randbytes(rng.randrange(6)), 5
+        await upstream._handle_rtp_packet(packet, 0)
+        clock.now_s += 0.01
+        await tuned.tick()
+        while tuned._decode._tasks and rng.random() < 0.9:
+            tuned._decode.get()
+        assert len(tuned._buffer._packets) <= tuned._buffer.capacity
+        assert len(tuned._decode._tasks) < 700

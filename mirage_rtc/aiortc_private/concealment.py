@@ -14,7 +14,7 @@ RATE_HZ = 48_000
 LOST_MAX_SAMPLES = 9_600
 """200 ms: what a decoder makes up beyond that is noise; the rest stays a hole, which `audio_path` fills."""
 PAUSE_MAX_SAMPLES = 24_000
-"""500 ms: a sender that pauses in silence (DTX, RFC 7587 §3.1.3) speaks up every 400 ms."""
+"""500 ms: a sender that pauses in silence (DTX, RFC 7587 §3.1.3) speaks up every 400 ms. A longer pause stays one."""
 _SILK_MS, _CELT_MS, _HYBRID_MS = (10.0, 20.0, 40.0, 60.0), (2.5, 5.0, 10.0, 20.0), (10.0, 20.0)
 _HYBRID_CONFIG, _CELT_CONFIG = 12, 16
 _MAX_PACKET_MS = 120
@@ -67,9 +67,10 @@ class Concealment:
         if self._toc is None or gap <= 0:
             return []
         step = frame_samples(self._toc)
-        count = min(gap, LOST_MAX_SAMPLES if lost else PAUSE_MAX_SAMPLES) // step
         if lost:
+            count = min(gap, LOST_MAX_SAMPLES) // step
             self.lost_samples += count * step
         else:
+            count = gap // step if gap <= PAUSE_MAX_SAMPLES else 0
             self.pause_samples += count * step
         return [JitterFrame(data=bytes([self._toc]), timestamp=self._end + n * step) for n in range(count)]

@@ -17,8 +17,8 @@ BEHIND_S = 0.1
 """An encoded picture that waited this long shows that the decoder is behind: all go until the next key frame."""
 PICTURES_MAX = 64
 """More than a filled hole ever sets free at once."""
-SOUND_BEHIND_S = 0.5
-"""Sound that waited this long is dropped, oldest first; `audio_path` fills the hole."""
+SOUND_BEHIND_S, SOUNDS_MAX = 0.5, 400
+"""Sound that waited this long, or is more than this, is dropped, oldest first; `audio_path` fills the hole."""
 _H264_KEY_NAL_TYPES = frozenset((5, 7))
 _H264_SLICE_NAL_TYPES = frozenset((1, 5))
 _H264_FU_A = 28
@@ -114,7 +114,7 @@ class DecodeQueue:
         return self._tasks.append((self._clock(), (codec, frame)))
 
     def _take_sound(self, codec: Any, frame: JitterFrame) -> None:
-        while self._oldest_waited_s() > SOUND_BEHIND_S:
+        while self._oldest_waited_s() > SOUND_BEHIND_S or len(self._tasks) > SOUNDS_MAX:
             self._tasks.popleft()
             self.dropped += 1
         now_s = self._clock()
