@@ -1,6 +1,7 @@
 """InSwapper against InsightFace's own class: golden crops of the narrow network, latents, batches, cross-talk."""
 
 import functools
+import os
 from pathlib import Path
 
 import cv2
@@ -11,12 +12,19 @@ from models import face_templates
 from models.inswapper import SIZE_PX, InSwapper, alignment, open_inswapper
 from models.model_spec import TensorSpec
 from models.neural_face_catalog import INSWAPPER_CONTRACT
+from models.neural_graph import last_initializer, with_open_batch
 from models.runtime import NetworkError, OnnxGraph, Placement
 from tests.asset_frames import ASSETS, GOLDEN, picture, with_golden
 from tests.golden_inputs import inswapper_target
+from tests.inswapper_graph import write_inswapper
 
 NARROW = GOLDEN / "inswapper_narrow"
 OPENCV = "" if int(cv2.__version__.split(".")[0]) >= 5 else "_cv412"
+
+
+def _free_bytes() -> int:
+    """Memory that can be had now."""
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 @functools.cache
@@ -61,6 +69,37 @@ def test_the_swapped_crop_is_insightface_s() -> None:
     assert np.abs(crop.astype(int) - golden()["aligned_bgr" + OPENCV]).max() <= 2
     (swapped,) = swapper().swap([crop], [golden()["latent"]])
     assert np.abs(swapped.astype(int) - golden()["get_nopaste_bgr" + OPENCV]).max() <= 2
+
+
+@with_golden
+def test_the_architecture_in_our_own_words_is_the_published_one(tmp_path: Path) -> None:
+    """The graph that the tests build, narrow: the same output, and the same last constant, as the exported file."""
+    ours = open_inswapper(write_inswapper("inswapper_narrow", tmp_path / "built.onnx"), Placement())
+    crop = np.ascontiguousarray(inswapper_target("inswapper_narrow")[..., ::-1])
+    latent = ours.latent(golden()["embedding"])
+    built, exported = (one.swap([crop], [latent])[0] for one in (ours, swapper()))
+    assert np.abs(built.astype(int) - exported).max() <= 1
+
+
+@with_golden
+@pytest.mark.skipif(_free_bytes() < 5e9, reason="the full network needs 5 GB of memory")
+def test_the_full_network_gives_the_reference_s_output(tmp_path: Path) -> None:
+    """138 million weights by the fill formula: 1e-4 of the golden output, and two levels of 255 of its crop."""
+    path = write_inswapper("inswapper_128", tmp_path / "inswapper_128.onnx")
+    graph = OnnxGraph(path, placement=Placement(threads=2), content=with_open_batch(path.read_bytes()))
+    full = InSwapper(graph, last_initializer(path))
+    wanted = np.load(GOLDEN / "inswapper_128" / "golden.npz")
+    target = inswapper_target("inswapper_128")
+    latent = full.latent(wanted["embedding"])
+    np.testing.assert_allclose(latent, wanted["latent"], atol=1e-6)
+    (swapped,) = full.swap([np.ascontiguousarray(target[..., ::-1])], [latent])
+    rgb = swapped[..., ::-1].transpose(2, 0, 1)
+    assert np.abs(rgb[:, 1::2, ::2] - 255 * wanted["out_stride2_off1_0"]).max() <= 1.01
+    blob = np.ascontiguousarray(target.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
+    (out,) = graph.run({"target": blob, "source": latent[None]})
+    assert np.abs(out[0][:, 1::2, ::2] - wanted["out_stride2_off1_0"]).max() <= 1e-4
+    edges = [out[0][:, 0], out[0][:, -1], out[0][:, :, 0], out[0][:, :, -1]]
+    assert np.abs(np.stack(edges) - wanted["out_edges"]).max() <= 1e-4
 
 
 @with_golden
