@@ -238,6 +238,7 @@ class Registry:
         """End the sessions nobody came back to, those over their time, and those that closed themselves."""
         while True:
             await asyncio.sleep(SWEEP_S)
+            self._metrics.tasks.set(len(asyncio.all_tasks()))
             overdue = [(session, reason) for session in self._all() if (reason := self._overdue(session)) is not None]
             ended = await asyncio.gather(
                 *(self._end(session, *reason) for session, reason in overdue), return_exceptions=True

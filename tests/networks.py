@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 POSSIBLE = os.geteuid() == 0 and shutil.which("ip") is not None
 
+_NO_UDP = ("ipproto", "udp", "blackhole")
+
 
 @dataclass(frozen=True, slots=True)
 class Network:
@@ -37,6 +39,14 @@ class Network:
     def restore(self) -> None:
         """Packets pass again."""
         self._forward(1)
+
+    def interrupt_udp(self) -> None:
+        """From now on every UDP packet over IPv4 is lost; TCP passes."""
+        _run("ip", "-n", f"{self.name}-router", "rule", "add", *_NO_UDP)
+
+    def restore_udp(self) -> None:
+        """UDP passes again."""
+        _run("ip", "-n", f"{self.name}-router", "rule", "del", *_NO_UDP)
 
     def _forward(self, on: int) -> None:
         settings = [f"net.ipv4.ip_forward={on}", f"net.ipv6.conf.all.forwarding={on}"]

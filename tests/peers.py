@@ -227,10 +227,10 @@ class SignalledCall(Generic[AnyCaller]):
 
 @contextlib.asynccontextmanager
 async def signalled_call(
-    server: str, link_token: str, peer: AnyCaller, *wishes: dict[str, Any]
+    server: str, link_token: str, peer: AnyCaller, *wishes: dict[str, Any], source_ip: str = "127.0.0.1"
 ) -> AsyncIterator[SignalledCall[AnyCaller]]:
-    """Spend the link, greet, say what is wished, place the call; hang up at the end."""
-    async with aiohttp.ClientSession() as http:
+    """Spend the link, greet from `source_ip`, say what is wished, place the call; hang up at the end."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(local_addr=(source_ip, 0))) as http:
         async with http.post(f"{server}/v1/sessions", headers={"Authorization": f"Bearer {link_token}"}) as response:
             assert response.status == 201, await response.text()
             token = (await response.json())["resume_token"]
