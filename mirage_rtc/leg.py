@@ -15,7 +15,7 @@ from mirage_rtc.call_stats import Rolling, SessionStats
 from mirage_rtc.clock import Clock
 from mirage_rtc.gate import FailPolicy, PictureGate, PictureKind, SafePicture, SafeSound, SoundGate, SoundKind
 from mirage_rtc.inference import Lane
-from mirage_rtc.lip_sync import SyncRule
+from mirage_rtc.lip_sync import OPUS_LOOKAHEAD_S, SyncRule
 from mirage_rtc.metrics import Metrics
 from mirage_rtc.seats import FaceSeat, VoiceSeat
 from mirage_rtc.video_path import VideoPath
@@ -25,8 +25,11 @@ logger = logging.getLogger(__name__)
 
 HOLD_MAX_S = 0.15
 """A picture waits at most so long for its voice (the specification's sync strategy knows no larger skew)."""
-HOLD_EARLY_S = 0.015
-"""A picture takes longer to encode than a voice frame: it leaves so much earlier."""
+HOLD_EARLY_S = 0.010
+"""A picture takes longer to encode and to decode than a voice frame: it leaves so much earlier."""
+HOLD_EARLY_RAW_S = 0.045
+"""The same for a voice that passes through: it is hardly late, and nobody notices sound that is (ITU-R BT.1359-1: from
+125 ms on), so that pictures wait for its jitter only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +72,7 @@ class Leg:
         self.clock = clock
         self.pictures, self.video_ms, self.audio_ms = Rolling(clock), Rolling(clock), Rolling(clock)
         self.skew_ms = 0.0
+        self._codec_s = OPUS_LOOKAHEAD_S if fill else 0.0
         self._metrics = metrics
         self._wishes = wishes
         self._kinds: dict[str, int] = {}
@@ -186,7 +190,8 @@ class Leg:
 
     def _hold_s(self) -> float:
         """How long after capture a picture leaves: when the voice of the same moment does."""
-        return max(0.0, min(HOLD_MAX_S, self.audio.delay_s - HOLD_EARLY_S))
+        early_s = HOLD_EARLY_RAW_S if self.audio.gate.passthrough else HOLD_EARLY_S
+        return max(0.0, min(HOLD_MAX_S, self.audio.delay_s + self._codec_s - early_s))
 
     def _see(self, kind: PictureKind) -> None:
         self._kinds[kind] = self._kinds.get(kind, 0) + 1

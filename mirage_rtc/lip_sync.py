@@ -12,6 +12,9 @@ ALIVE_S = 1.0
 """One picture in this time goes out however late it is, so that the far end does not declare a freeze."""
 DEGRADE_EVERY_S = 1.0
 """Less video is asked for at most so often."""
+OPUS_LOOKAHEAD_S = 0.0065
+"""How much older than its time stamp says the sound in an Opus packet is: libopus looks so far ahead (RFC 7587's
+clients do not count it in; 312 samples at 48 kHz, `OPUS_GET_LOOKAHEAD`). Both ways through a call have it."""
 OFF_S = 0.045
 """Off by more than this is noticed (ITU-R BT.1359-1: sound 45 ms ahead of its picture)."""
 OFF_PICTURES = 120

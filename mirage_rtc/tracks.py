@@ -18,6 +18,7 @@ from mirage_rtc.audio_path import AudioPath
 from mirage_rtc.badge import I420
 from mirage_rtc.clock import CaptureClock, Clock, Transit
 from mirage_rtc.gate import SafePicture, SafeSound
+from mirage_rtc.lip_sync import OPUS_LOOKAHEAD_S
 from mirage_rtc.video_path import VideoPath
 from models.engines import Samples
 
@@ -103,7 +104,7 @@ async def pump_audio(
         arrival_s = clock() - len(samples) / AUDIO_RATE_HZ
         reported_s = reported(frame.pts, AUDIO_RATE_HZ)
         capture_s = capture.capture_s(frame.pts / AUDIO_RATE_HZ, arrival_s, reported_s)
-        path.push(samples, capture_s=capture_s, position=frame.pts)
+        path.push(samples, capture_s=capture_s - OPUS_LOOKAHEAD_S, position=frame.pts)
 
 
 class SwappedVideoTrack(MediaStreamTrack):
@@ -126,7 +127,7 @@ class SwappedVideoTrack(MediaStreamTrack):
             raise MediaStreamError
         safe = await self._path.next()
         self.generation, self.capture_s = safe.generation, safe.capture_s
-        frame = VideoFrame.from_ndarray(safe.i420, format="yuv420p")
+        frame = VideoFrame.from_numpy_buffer(safe.i420, format="yuv420p")  # no copy: nobody writes to it any more
         self._pts = max(self._pts + 1, round((safe.capture_s - self._epoch_s) * VIDEO_RATE_HZ))
         frame.pts, frame.time_base = self._pts, Fraction(1, VIDEO_RATE_HZ)
         self._on_sent(safe)
@@ -155,7 +156,7 @@ class ConvertedAudioTrack(MediaStreamTrack):
         if self.readyState != "live":
             raise MediaStreamError
         safe = await self._path.next()
-        self.generation, self.capture_s = safe.generation, safe.capture_s
+        self.generation, self.capture_s = safe.generation, safe.capture_s - OPUS_LOOKAHEAD_S
         pcm = np.clip(safe.samples * 32767.0, -32768.0, 32767.0).astype(np.int16)
         frame = AudioFrame.from_ndarray(pcm[None], format="s16", layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = AUDIO_RATE_HZ, self._pts, Fraction(1, AUDIO_RATE_HZ)

@@ -1,6 +1,7 @@
 """The two ends of a WebRTC call, with decoded frames as aiortc gives them."""
 
 import asyncio
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -12,6 +13,7 @@ from av import AudioFrame, VideoFrame
 
 from mirage_rtc.clock import Transit
 from mirage_rtc.leg import Leg
+from mirage_rtc.lip_sync import OPUS_LOOKAHEAD_S
 from mirage_rtc.tracks import (
     ConvertedAudioTrack,
     SwappedVideoTrack,
@@ -21,7 +23,7 @@ from mirage_rtc.tracks import (
     to_mono,
     working_size,
 )
-from tests.call_parts import Hands, lanes, leg_parts, picture
+from tests.call_parts import WISHES, Hands, lanes, leg_parts, picture
 
 
 class ScriptedTrack(MediaStreamTrack):
@@ -111,6 +113,21 @@ async def test_outgoing_sound_is_960_samples_contiguous() -> None:
     assert {(frame.samples, frame.sample_rate, frame.format.name) for frame in frames} == {(960, 48_000, "s16")}
     assert abs(int(frames[2].to_ndarray()[0, 5]) - 0.2 * 32767) < 20
     assert len(frames[2].layout.channels) == 1
+
+
+async def test_the_lookahead_of_opus_is_counted_on_both_ways() -> None:
+    """What is decoded is 6.5 ms older than its time stamp, and what is encoded will be once more."""
+    async with lanes() as (face, voice):
+        timing = _timing()
+        leg = Leg(leg_parts(face, voice, timing["clock"]), sample_rate_hz=48_000, frame_samples=960, fill=True)
+        leg.apply(replace(WISHES, passthrough_voice=True))
+        track = ConvertedAudioTrack(leg.audio, leg.sound_sent)
+        await pump_audio(ScriptedTrack("audio", [_audio(0)]), leg.audio, **timing)
+        await track.recv()
+        await leg.close()
+    resampler_s = 16 / 48_000
+
+    assert track.capture_s == pytest.approx(timing["clock"]() - 0.02 - 2 * OPUS_LOOKAHEAD_S - resampler_s, abs=1e-6)
 
 
 async def test_a_pump_drains_its_track_and_ends_with_it() -> None:

@@ -146,7 +146,7 @@ async def test_a_shut_leg_lets_only_the_card_through() -> None:
 
 
 async def test_a_picture_waits_for_its_voice() -> None:
-    """When the voice leaves 115 ms after its capture a picture leaves 100 ms after its own, not before."""
+    """When the voice leaves 113.5 ms after its capture, and Opus takes 6.5, a picture leaves after 110, not before."""
     async with lanes() as (face, voice):
         leg = Leg(
             replace(leg_parts(face, voice, Hands()), clock=monotonic_s),
@@ -154,11 +154,26 @@ async def test_a_picture_waits_for_its_voice() -> None:
             frame_samples=960,
             fill=True,
         )
-        leg.audio._playout.cushion.note(0.115)
+        leg.audio._playout.cushion.note(0.1135)
         _push(leg.video, 128, captured_s := monotonic_s())
         safe = await leg.video.next()
         waited_s = monotonic_s() - captured_s
         await leg.close()
 
     assert safe.kind == "live"
-    assert waited_s >= 0.0989
+    assert waited_s >= 0.1089
+
+
+async def test_a_picture_waits_for_no_voice_that_passes_through() -> None:
+    """A raw voice leaves 30 ms after its capture, which nobody notices: pictures leave at once."""
+    async with lanes() as (face, voice):
+        leg = Leg(leg_parts(face, voice, Hands()), sample_rate_hz=48_000, frame_samples=960, fill=True)
+        leg.apply(replace(WISHES, passthrough_voice=True))
+        leg.audio._playout.cushion.note(0.030)
+        raw_s = leg._hold_s()
+        leg.audio._playout.cushion.note(0.085)
+        jittery_s = leg._hold_s()
+        await leg.close()
+
+    assert raw_s == 0.0
+    assert 0.04 < jittery_s < 0.05
