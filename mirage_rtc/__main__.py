@@ -27,6 +27,7 @@ from mirage_rtc import (
     log_setup,
     model_commands,
     signing_key,
+    voice_commands,
 )
 from mirage_rtc.audit import AuditLog
 from mirage_rtc.command_line import Action, Command, Task
@@ -110,11 +111,17 @@ def _models(command: Command, settings: Config, console: Console) -> int:
     return tasks[command.task]()
 
 
+def _voices(command: Command, settings: Config, console: Console) -> int:
+    assert command.voice is not None
+    return voice_commands.run(command.voice, settings.data_dir, console)
+
+
 COMMANDS: dict[Action, Callable[[Command, Config, Console], int]] = {
     "serve": _serve,
     "token": _token,
     "doctor": _doctor,
     "models": _models,
+    "voices": _voices,
 }
 
 

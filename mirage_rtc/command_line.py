@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mirage_rtc import __version__
+from mirage_rtc import __version__, voice_options
 from mirage_rtc.config import PREFIX, Config
+from mirage_rtc.voice_options import VoiceOptions
 
-Action = Literal["serve", "token", "doctor", "models"]
+Action = Literal["serve", "token", "doctor", "models", "voices"]
 Task = Literal["list", "fetch", "verify", "path", "import"]
-ACTIONS: tuple[Action, ...] = ("serve", "token", "doctor", "models")
+ACTIONS: tuple[Action, ...] = ("serve", "token", "doctor", "models", "voices")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,7 @@ class Command:
     task: Task = "list"
     names: tuple[str, ...] = ()
     accept_licence: bool = False
+    voice: VoiceOptions | None = None
 
 
 def parse(argv: Sequence[str]) -> Command:
@@ -38,9 +40,10 @@ def parse(argv: Sequence[str]) -> Command:
     options = vars(_parser().parse_args(_with_action(argv)))
     config = options.pop("config")
     names = tuple(options.pop("names", ()))
+    voice = voice_options.take(options)
     fields = {name: options.pop(name) for name in list(options) if name in Config.__struct_fields__}
     overrides = {PREFIX + name.upper(): _as_text(value) for name, value in fields.items() if value is not None}
-    return Command(config=config, overrides=overrides, names=names, **options)
+    return Command(config=config, overrides=overrides, names=names, voice=voice, **options)
 
 
 def _with_action(argv: Sequence[str]) -> list[str]:
@@ -61,11 +64,12 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Everything else is set by MIRAGE_* variables or a TOML file: the README lists them.",
     )
     parser.add_argument("--version", action="version", version=f"mirage-rtc {__version__}")
-    actions = parser.add_subparsers(dest="action", required=True, metavar="serve | token | doctor | models")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="serve | token | doctor | models | voices")
     _add_serve(actions.add_parser("serve", help="run the server and print a link (the default)"))
     _add_token(actions.add_parser("token", help="print a link for one person"))
     _add_common(actions.add_parser("doctor", help="what is installed, what would run, what is missing"))
     _add_models(actions.add_parser("models", help="list, fetch, verify, find or import the models"))
+    voice_options.add(actions.add_parser("voices", help="import, list, remove or test voices"), _add_common)
     return parser
 
 

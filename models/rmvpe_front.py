@@ -58,4 +58,5 @@ def _mel(hz: float) -> float:
 def _window() -> NDArray[np.float32]:
     """Hann's window, periodic, computed in float32 as the network's training did: its rounding shows in quiet bands."""
     turn = np.float32(2 * np.pi / FFT_SIZE) * np.arange(FFT_SIZE, dtype=np.float32)
-    return (np.float32(0.5) - np.float32(0.5) * np.cos(turn)).astype(np.float32)
+    window: NDArray[np.float32] = np.float32(0.5) - np.float32(0.5) * np.cos(turn)
+    return window

@@ -20,7 +20,7 @@ HOPS_MS = (40, 60, 80, 100, 120, 160, 200)
 
 FRAME_MS = 10
 AHEAD_FRAMES = 4
-"""Frames after the hop; with those, windows that overlap agree on the hop, see `tests/test_streaming_graph.py`."""
+"""Frames after the hop: enough for the decoder; how much the latent gains from more is a matter of the weights."""
 LEFT_FRAMES = 12
 """The decoder looks 93 ms (48 kHz, v2) to 118 ms (32 kHz, v1) to each side: beyond this its left edge is not heard."""
 FLOW_FRAMES = 24

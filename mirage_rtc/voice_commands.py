@@ -1,0 +1,151 @@
+"""`mirage-rtc voices import | list | remove | test`: voice files become stored voices, on the operator's word.
+
+Called by `mirage_rtc.__main__`. Importing needs torch (the extra `convert`), which is looked for only then; listing,
+removing and testing need it no more than a call does.
+"""
+
+import importlib.util
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from mirage_rtc.errors import BadInput, Unavailable
+from mirage_rtc.voice_options import VoiceOptions
+from models.runtime import NetworkError, OnnxGraph
+from models.voice_graph import Rung
+from models.voice_probe import probe
+from models.voice_refusal import VoiceRefused
+from models.voice_store import VoiceConsent, VoiceRecord, VoiceStore, voice_id
+
+FOLDER = "voices"
+
+
+def run(options: VoiceOptions, data_dir: Path, console: Console) -> int:
+    """Carry out one command; returns the exit code. Raises `MirageError` with what to do instead."""
+    store = VoiceStore(data_dir / FOLDER)
+    tasks = {"import": import_voice, "list": list_voices, "remove": remove_voice, "test": check_voice}
+    try:
+        return tasks[options.task](options, store, console)
+    except VoiceRefused as refused:
+        raise BadInput(refused.code, refused.sentence) from None
+    except NetworkError as error:
+        raise Unavailable("runtime_unusable", error.sentence) from None
+
+
+def import_voice(options: VoiceOptions, store: VoiceStore, console: Console) -> int:
+    """Read, export, compare with torch, store with the consent record."""
+    consent = _consent(options)
+    _require_torch()
+    # Only here: everything else of the product runs without torch.
+    from models.convert import voice_import
+
+    assert options.file is not None
+    with console.status(f"Importing {options.file.name}") as status:
+        record = voice_import.import_voice(
+            options.file,
+            name=options.name,
+            consent=consent,
+            store=store,
+            run=run_graph,
+            progress=lambda what: status.update(f"Importing: {what}"),
+        )
+    worst = max(record.difference.values())
+    console.print(f"[green]stored[/]    {voice_id(record.name)}: {_in_words(record)}", highlight=False)
+    console.print(f"Its {len(record.difference)} graphs differ from torch by at most {worst:.1e}.", highlight=False)
+    return 0
+
+
+def list_voices(_options: VoiceOptions, store: VoiceStore, console: Console) -> int:
+    """Print every voice with whose it is and on whose word it is used."""
+    table = Table("Voice", "What it is", "Whose, on whose word", "What for", "Licence", title_justify="left")
+    table.title = f"Voices in {store.root}"
+    for key, record in store.voices().items():
+        if isinstance(record, VoiceRefused):
+            table.add_row(key, f"[red]{record.code}[/]", "", "", "")
+            continue
+        consent = record.consent
+        whose = f"{consent.subject_name}, {consent.attested_by}"
+        table.add_row(*map(_plain, (key, _in_words(record), whose, consent.purpose, consent.licence)))
+    console.print(table)
+    return 0
+
+
+def remove_voice(options: VoiceOptions, store: VoiceStore, console: Console) -> int:
+    """Delete the graphs and the record."""
+    store.remove(options.name)
+    console.print(f"[green]removed[/]   {_plain(options.name)}", highlight=False)
+    return 0
+
+
+def check_voice(options: VoiceOptions, store: VoiceStore, console: Console) -> int:
+    """Verify every file and run every graph on made-up sound; exit code 1 when one gives no sound."""
+    record, sound = store.record(options.name), True
+    for rung, path in store.graphs(options.name).items():
+        peak, run_ms = _try_out(path, record, rung)
+        sound = sound and 0 < peak <= 1
+        word = "[green]sounds[/]  " if 0 < peak <= 1 else "[red]silent[/]  "
+        ratio = run_ms / rung.hop_ms
+        figures = f"hop {rung.hop_ms:3} ms: {run_ms:6.1f} ms on one CPU thread, ratio {ratio:.2f}"
+        console.print(word + figures, highlight=False)
+    return 0 if sound else 1
+
+
+def run_graph(path: Path, given: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
+    """One run on the CPU of a graph that is not kept. Raises `NetworkError`."""
+    [audio] = OnnxGraph(path).run(given)
+    return np.asarray(audio, np.float32)
+
+
+def _try_out(path: Path, record: VoiceRecord, rung: Rung) -> tuple[float, float]:
+    """Largest sample and milliseconds of the second run, or a peak of 0 when a number is not finite."""
+    graph, given = OnnxGraph(path), probe(rung, record.feature_width, record.frame_samples)
+    graph.run(given)
+    begun_s = time.perf_counter()
+    [audio] = graph.run(given)
+    run_ms = 1000 * (time.perf_counter() - begun_s)
+    return float(np.abs(audio).max()) if np.isfinite(audio).all() else 0.0, run_ms
+
+
+def _consent(options: VoiceOptions) -> VoiceConsent:
+    lines = (options.attested_by, options.subject, options.purpose, options.licence)
+    if not options.i_attest:
+        sentence = (
+            "Add --i-attest: with it you put on record that this voice is yours, or that whose it is agreed to it. "
+            "Without that it is not imported."
+        )
+        raise BadInput("consent_missing", sentence)
+    if not all(0 < len(line.strip()) <= 200 for line in lines):
+        sentence = "Say who attests, whose voice it is, what for and its licence, each in 1 to 200 characters."
+        raise BadInput("consent_missing", sentence)
+    return VoiceConsent(
+        attested_by=options.attested_by.strip(),
+        subject_name=options.subject.strip(),
+        relation=options.relation,
+        purpose=options.purpose.strip(),
+        licence=options.licence.strip(),
+        recorded_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _require_torch() -> None:
+    if importlib.util.find_spec("torch") is None or importlib.util.find_spec("onnx") is None:
+        raise Unavailable(
+            "torch_missing",
+            "Importing a voice needs PyTorch, calls do not: run `pip install '.[convert,neural]'` in the clone.",
+        )
+
+
+def _in_words(record: VoiceRecord) -> str:
+    several = f", {record.speakers} speakers" if record.speakers > 1 else ""
+    return f"RVC {record.version}, {record.sample_rate_hz // 1000} kHz{several}"
+
+
+def _plain(text: str) -> str:
+    """What was typed, so that rich reads no markup in it and a terminal no control character."""
+    return "".join(letter for letter in text if letter.isprintable()).replace("[", "\\[")

@@ -1,0 +1,74 @@
+"""From a voice file to a stored voice: read, export each rung, compare with torch, store with the consent record.
+
+Called by `mirage_rtc.voice_commands`, which also hands down how a graph is run: the same runtime as in calls.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.convert.onnx_export import SharedWeights, export
+from models.convert.rvc_checkpoint import RvcVoice, read_voice
+from models.convert.streaming_graph import StreamingGraph, ports, probe
+from models.voice_graph import LADDER, OUTPUT, Rung
+from models.voice_refusal import VoiceRefused
+from models.voice_store import VoiceConsent, VoiceRecord, VoiceStore, graph_name, voice_id, write_record
+
+TOLERANCE = 1e-4
+"""How far a graph's output may be from torch's, on a scale of 1."""
+
+GraphRunner = Callable[[Path, Mapping[str, NDArray[np.generic]]], NDArray[np.float32]]
+"""Runs the graph of a file once on named inputs and gives its first output."""
+
+Progress = Callable[[str], None]
+
+
+def import_voice(
+    path: Path, *, name: str, consent: VoiceConsent, store: VoiceStore, run: GraphRunner, progress: Progress
+) -> VoiceRecord:
+    """Store the voice in `path` under the id of its name. Raises `VoiceRefused`, and then nothing is left behind."""
+    key = voice_id(name)
+    with store.adding(key) as folder:
+        progress(f"reading {path.name}")
+        voice = read_voice(path)
+        shared = SharedWeights(folder)
+        difference = {}
+        for rung in LADDER:
+            progress(f"exporting and checking the graph of hop {rung.hop_ms} ms")
+            difference[rung.hop_ms] = _export_rung(voice, rung, folder / graph_name(rung), shared, run)
+        record = VoiceRecord(
+            name=name,
+            version=voice.version,
+            sample_rate_hz=voice.shape.sample_rate_hz,
+            feature_width=voice.shape.feature_width,
+            speakers=voice.shape.speakers,
+            source_sha256=voice.sha256,
+            difference=difference,
+            consent=consent,
+        )
+        write_record(folder, record)
+    return record
+
+
+def compare(wanted: torch.Tensor, path: Path, given: Mapping[str, torch.Tensor], run: GraphRunner) -> float:
+    """The largest difference of a graph's output to torch's. Raises `VoiceRefused` "graph_differs" above 1e-4."""
+    found = run(path, {name: tensor.numpy() for name, tensor in given.items()})
+    same = found.shape == tuple(wanted.shape) and bool(np.isfinite(found).all())
+    difference = float(np.abs(found - wanted.numpy()).max()) if same else float("inf")
+    if difference > TOLERANCE:
+        sentence = f"The exported graph {path.name} differs from the network by {difference:.2g}: it is not stored."
+        raise VoiceRefused("graph_differs", f"{sentence} Update onnxruntime, or report this.")
+    return difference
+
+
+def _export_rung(voice: RvcVoice, rung: Rung, path: Path, shared: SharedWeights, run: GraphRunner) -> float:
+    graph = StreamingGraph(voice.network, rung).eval()
+    made = probe(voice.shape, rung)
+    given = {port.name: made[port.name] for port in ports(voice.shape, rung)}
+    export(graph, given, OUTPUT, path, shared)
+    with torch.inference_mode():
+        wanted = graph(**given)
+    return compare(wanted, path, given, run)

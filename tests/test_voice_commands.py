@@ -1,0 +1,114 @@
+"""`mirage-rtc voices`: consent first, torch only where it is needed, a sentence for everything that can be mended."""
+
+import importlib.util
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from mirage_rtc import voice_commands
+from mirage_rtc.errors import BadInput, Unavailable
+from mirage_rtc.voice_options import VoiceOptions
+from models.voice_refusal import VoiceRefused
+from models.voice_store import VoiceStore
+from tests.test_voice_store import RECORD, stored
+
+IMPORT: dict[str, Any] = {
+    "task": "import",
+    "file": Path("nowhere.pth"),
+    "name": "Grace",
+    "attested_by": "Ada",
+    "subject": "Grace H.",
+    "purpose": "rehearsal",
+    "licence": "CC-BY-4.0",
+    "i_attest": True,
+}
+HAS_TORCH = importlib.util.find_spec("torch") is not None
+
+
+@pytest.fixture
+def console() -> Console:
+    """A console that is piped, wide enough not to wrap."""
+    return Console(file=io.StringIO(), width=200)
+
+
+def text(console: Console) -> str:
+    """What was printed."""
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_without_a_word_of_consent_nothing_is_imported(tmp_path: Path, console: Console) -> None:
+    """Before torch is looked for and the file is opened."""
+    for missing in ({"i_attest": False}, {"purpose": "  "}, {"attested_by": "x" * 201}):
+        with pytest.raises(BadInput) as caught:
+            voice_commands.run(VoiceOptions(**(IMPORT | missing)), tmp_path, console)
+        assert caught.value.code == "consent_missing"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_torch_the_command_says_how_to_get_it(
+    tmp_path: Path, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And that calls do not need it."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(Unavailable) as caught:
+        voice_commands.run(VoiceOptions(**IMPORT), tmp_path, console)
+    assert caught.value.code == "torch_missing"
+    assert ".[convert,neural]" in caught.value.sentence
+
+
+@pytest.mark.skipif(not HAS_TORCH, reason="the extra `convert` is not installed")
+def test_a_voice_is_imported_listed_tried_out_and_removed(tmp_path: Path, console: Console) -> None:
+    """The four commands on a file in RVC's layout, as an operator types them."""
+    from tests.voice_checkpoints import voice_file
+
+    given = VoiceOptions(**(IMPORT | {"file": voice_file(tmp_path)}))
+    assert voice_commands.run(given, tmp_path, console) == 0
+    assert "RVC v2, 40 kHz, 3 speakers" in text(console)
+    assert voice_commands.run(VoiceOptions(task="list"), tmp_path, console) == 0
+    assert all(word in text(console) for word in ("grace", "Grace H., Ada", "rehearsal", "CC-BY-4.0"))
+    assert voice_commands.run(VoiceOptions(task="test", name="grace"), tmp_path, console) == 0
+    assert text(console).count("sounds") == 7
+    assert voice_commands.run(VoiceOptions(task="remove", name="grace"), tmp_path, console) == 0
+    assert VoiceStore(tmp_path / "voices").voices() == {}
+
+
+@pytest.mark.skipif(not HAS_TORCH, reason="the extra `convert` is not installed")
+def test_a_file_that_is_not_there_is_a_coded_sentence(tmp_path: Path, console: Console) -> None:
+    """As every refusal on the way."""
+    with pytest.raises(BadInput) as caught:
+        voice_commands.run(VoiceOptions(**IMPORT), tmp_path, console)
+    assert caught.value.code == "checkpoint_unreadable"
+
+
+def test_a_list_shows_broken_voices_too_and_paints_nothing(tmp_path: Path, console: Console) -> None:
+    """Names are text, not markup."""
+    store = stored(tmp_path / "voices")
+    broken = store.root / "broken"
+    broken.mkdir()
+    assert voice_commands.run(VoiceOptions(task="list"), tmp_path, console) == 0
+    assert "voice_damaged" in text(console)
+    assert RECORD.consent.subject_name in text(console)
+
+
+@pytest.mark.parametrize("task", ["remove", "test"])
+def test_an_unknown_voice_is_a_sentence_with_those_there_are(tmp_path: Path, console: Console, task: Any) -> None:
+    """With its code."""
+    stored(tmp_path / "voices")
+    with pytest.raises(BadInput, match="grace") as caught:
+        voice_commands.run(VoiceOptions(task=task, name="../grace"), tmp_path, console)
+    assert caught.value.code == "voice_unknown"
+
+
+def test_a_broken_graph_is_not_run(tmp_path: Path, console: Console) -> None:
+    """One changed byte in a stored graph."""
+    store = stored(tmp_path / "voices")
+    (store.root / "grace" / "hop_040.onnx").write_bytes(b"graqh")
+    with pytest.raises(BadInput) as caught:
+        voice_commands.run(VoiceOptions(task="test", name="grace"), tmp_path, console)
+    assert caught.value.code == "voice_damaged"
+    with pytest.raises(VoiceRefused):
+        store.graphs("grace")

@@ -1,0 +1,102 @@
+"""A voice file in RVC's exact layout, imported whole: seven graphs that give what torch gives, and a consent record."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from numpy.typing import NDArray
+
+from mirage_rtc.voice_commands import run_graph
+from models.convert.onnx_export import WEIGHTS_NAME
+from models.convert.voice_import import TOLERANCE, import_voice
+from models.voice_graph import LADDER
+from models.voice_probe import probe
+from models.voice_refusal import VoiceRefused
+from models.voice_store import VoiceRecord, VoiceStore, graph_name
+from tests.test_voice_store import CONSENT
+from tests.voice_checkpoints import checkpoint, voice_file
+
+
+def imported(path: Path, store: VoiceStore, run: Any = run_graph) -> VoiceRecord:
+    """Under the name Grace."""
+    return import_voice(path, name="Grace", consent=CONSENT, store=store, run=run, progress=lambda _: None)
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[VoiceStore, VoiceRecord]:
+    """A v2 voice of 40 kHz: imported once, since it takes seconds."""
+    folder = tmp_path_factory.mktemp("voices")
+    store = VoiceStore(folder / "store")
+    return store, imported(voice_file(folder, checkpoint(40000, "v2")), store)
+
+
+def test_every_graph_gives_what_torch_gives(stored: tuple[VoiceStore, VoiceRecord]) -> None:
+    """Each rung of the ladder was run in the runtime of the calls, and differs by at most 1e-4."""
+    store, record = stored
+    assert list(record.difference) == [rung.hop_ms for rung in LADDER]
+    assert 0 <= max(record.difference.values()) <= TOLERANCE
+    assert store.record("grace") == record
+    assert record.consent == CONSENT
+
+
+def test_the_weights_are_stored_once_for_all_rungs(stored: tuple[VoiceStore, VoiceRecord]) -> None:
+    """110 MB, and seven graphs of nodes."""
+    store, _ = stored
+    sizes = {path.name: path.stat().st_size for path in (store.root / "grace").iterdir()}
+    assert 100e6 < sizes[WEIGHTS_NAME] < 130e6
+    assert sum(sizes.values()) - sizes[WEIGHTS_NAME] < 12e6
+    assert set(json.loads((store.root / "grace" / "pins.json").read_text())) == sizes.keys() - {"pins.json"}
+
+
+def test_a_stored_graph_runs_and_its_inputs_are_heard(stored: tuple[VoiceStore, VoiceRecord]) -> None:
+    """Other features, pitch, phase, noise: other sound."""
+    store, record = stored
+    path, rung = store.graphs("grace")[LADDER[0]], LADDER[0]
+    given = probe(rung, record.feature_width, record.frame_samples)
+    audio = run_graph(path, given)
+    assert audio.shape == (1, rung.decoded * 400)
+    assert 0 < np.abs(audio).max() <= 1
+    for name in ("features", "coarse_pitch", "latent_noise", "pitch_hz", "phase", "source_noise", "stretch", "speaker"):
+        other = given | {name: given[name][:, ::-1].copy() if given[name].ndim > 1 else given[name] + 1}
+        if name in {"coarse_pitch", "pitch_hz"}:
+            other = given | {name: given[name] * 2}
+        if name == "source_noise":
+            other = given | {name: given[name][:, ::-1].copy()}
+        assert not np.allclose(run_graph(path, other), audio, atol=1e-5), name
+
+
+def test_a_graph_that_differs_is_not_stored(tmp_path: Path) -> None:
+    """A runtime that computes otherwise by 2e-4 is found out, and nothing is left behind."""
+    store = VoiceStore(tmp_path / "store")
+
+    def off(path: Path, given: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+        return run_graph(path, given) + np.float32(2 * TOLERANCE)
+
+    with pytest.raises(VoiceRefused) as caught:
+        imported(voice_file(tmp_path), store, run=off)
+    assert caught.value.code == "graph_differs"
+    assert [path.name for path in store.root.iterdir()] == [".lock"]
+
+
+def test_a_broken_file_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Refused while the folder was being filled."""
+    store, path = VoiceStore(tmp_path / "store"), tmp_path / "voice.pth"
+    path.write_bytes(b"PK\x03\x04 not a voice")
+    with pytest.raises(VoiceRefused) as caught:
+        imported(path, store)
+    assert caught.value.code == "checkpoint_format"
+    assert [found.name for found in store.root.iterdir()] == [".lock"]
+
+
+def test_a_second_voice_of_the_same_name_is_refused_before_it_is_read(stored: tuple[VoiceStore, VoiceRecord]) -> None:
+    """The file need not even exist."""
+    with pytest.raises(VoiceRefused) as caught:
+        imported(Path("nowhere.pth"), stored[0])
+    assert caught.value.code == "voice_exists"
+    assert (stored[0].root / "grace" / graph_name(LADDER[0])).is_file()
