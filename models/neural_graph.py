@@ -33,6 +33,8 @@ def last_initializer(path: Path) -> NDArray[np.float32]:
 
     InSwapper keeps its matrix of identities there, and no node uses it. Raises `NetworkError` for a file without one.
     """
+    if not path.is_file():
+        raise NetworkError(f"{path} is not there: `mirage-rtc models fetch {path.name}` gets it.")
     try:
         return _tensor(_last(_mapped(path)))
     except (IndexError, ValueError, OverflowError) as error:

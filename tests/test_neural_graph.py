@@ -68,6 +68,12 @@ def test_a_graph_of_one_picture_takes_three_once_its_batch_is_open() -> None:
         fixed.run({"x": batch})
 
 
+def test_an_absent_file_says_how_to_get_it(tmp_path: Path) -> None:
+    """Not an operating-system error."""
+    with pytest.raises(NetworkError, match=r"models fetch absent\.onnx"):
+        last_initializer(tmp_path / "absent.onnx")
+
+
 @with_golden
 def test_opening_the_batch_moves_no_constant(tmp_path: Path) -> None:
     """The matrix is still the last one, bit by bit."""
