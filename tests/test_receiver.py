@@ -204,6 +204,7 @@ async def test_no_packet_whatever_its_content_breaks_the_receiver(kind: str) -> 
     codec = H264 if kind == "video" else RTCRtpCodecParameters(mimeType="audio/opus", clockRate=48_000, payloadType=97)
     upstream._RTCRtpReceiver__codecs[97] = codec
     upstream._RTCRtpReceiver__decoder_thread = object()
+    upstream._track = aiortc.rtcrtpreceiver.RemoteStreamTrack(kind)
     upstream._set_rtcp_ssrc(7)
     clock = Hands()
     tuned = TunedReceiver(upstream, clock=clock)

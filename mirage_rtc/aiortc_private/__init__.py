@@ -5,6 +5,7 @@ What is corrected, where, and how upstream stands (the tests of each file fail w
 - `media_buffer`: upstream gives a video frame out only when the next one begins, and after one lost audio packet stays
   280 ms late (aiortc#543); an unrecovered video packet freezes the picture for up to 512 packets.
 - `decode_queue`: upstream's decoder queue is unbounded (aiortc#1192), and close() joins its thread on the loop.
+- `sound_queue`: a thread, a task and two futures for each decoded 20 ms of sound.
 - `receiver`: NACK is sent once, PLI on overflow only, and the peer's sender reports are not used for capture times.
 - `frame_encoder`: upstream encodes in the loop's default executor, makes a new encoder for a new bitrate, and measures
   the audio level sample by sample in Python.

@@ -16,6 +16,7 @@ from mirage_rtc.aiortc_private.decode_queue import DecodeQueue, is_key_frame, st
 from mirage_rtc.aiortc_private.media_buffer import MediaBuffer
 from mirage_rtc.aiortc_private.nack_list import NackList
 from mirage_rtc.aiortc_private.rtp_timeline import RtpTimeline
+from mirage_rtc.aiortc_private.sound_queue import SoundQueue
 from mirage_rtc.capture_marks import ReportTransit
 
 TICK_S, BUSY_TICK_S = 0.02, 0.005
@@ -49,7 +50,7 @@ class TunedReceiver:
             is_key=lambda packet, data: is_key_frame(self._codec_name(packet), data),
             on_restart=self._nacks.clear,
         )
-        self._decode = DecodeQueue(is_video=self._is_video, clock=clock, on_behind=self._want_key_frame)
+        self._decode = self._decode_queue()
         self._timeline = RtpTimeline()
         self._ssrc = 0
         self._waiting_since_s: float | None = None
@@ -107,6 +108,11 @@ class TunedReceiver:
         self._handle_rtp, upstream._handle_rtp_packet = upstream._handle_rtp_packet, self._take_rtp
         self._handle_rtcp, upstream._handle_rtcp_packet = upstream._handle_rtcp_packet, self._take_rtcp
         self._send_pli, upstream._send_rtcp_pli = upstream._send_rtcp_pli, self._take_pli
+
+    def _decode_queue(self) -> DecodeQueue:
+        if self._is_video:
+            return DecodeQueue(is_video=True, clock=self._clock, on_behind=self._want_key_frame)
+        return SoundQueue(clock=self._clock, leave=lambda frame: self._upstream._track._queue.put_nowait(frame))
 
     def _codec_name(self, packet: RtpPacket) -> str:
         codec = self._upstream._RTCRtpReceiver__codecs.get(packet.payload_type)

@@ -1,0 +1,63 @@
+"""Decodes sound where it arrives. In the place of the decoder's queue of a sound's receiver; made by `receiver`.
+
+Upstream (aiortc 1.16.0) wakes a thread for each 20 ms packet and makes a task and two futures to bring the frame back,
+which takes longer than to decode it, and a twelfth of a passed-through call's CPU. Its thread only waits for the end.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from aiortc.codecs import get_decoder
+from av import FFmpegError
+
+from mirage_rtc.aiortc_private.decode_queue import DecodeQueue
+
+logger = logging.getLogger(__name__)
+
+AHEAD_MAX_S = 2.0
+"""No peer may have more sound decoded than time has passed, but for this: the event loop is everybody's."""
+PACE = 1.1
+"""A peer's clock may be faster than ours."""
+
+
+class SoundQueue(DecodeQueue):
+    """`leave` takes each decoded frame; it and `put` belong to the event loop's thread."""
+
+    def __init__(self, *, clock: Callable[[], float], leave: Callable[[Any], None]) -> None:
+        super().__init__(is_video=False, clock=clock, on_behind=lambda: None)
+        self._leave = leave
+        self._decoder: Any = None
+        self._decodes = ""
+        self._credit_s = AHEAD_MAX_S
+        self._credited_s = clock()
+
+    def put(self, task: Any) -> None:
+        """Decode one (codec, frame) and what must be concealed before it, or None to end upstream's thread."""
+        if task is None:
+            return super().put(None)
+        self._take(*task)  # no lock: the thread sleeps until the end
+        while self._tasks:
+            self._decode(*self._tasks.popleft()[1])
+        return None
+
+    def _decode(self, codec: Any, frame: Any) -> None:
+        if not self._affordable():
+            self.dropped += 1
+            return
+        if codec.name != self._decodes:
+            self._decoder, self._decodes = get_decoder(codec), codec.name
+        try:
+            frames = self._decoder.decode(frame)
+        except FFmpegError as error:
+            logger.warning("sound was not decoded", extra={"error": type(error).__name__})
+            return
+        for decoded in frames:
+            self._credit_s -= decoded.samples / decoded.sample_rate
+            self._leave(decoded)
+
+    def _affordable(self) -> bool:
+        now_s = self._clock()
+        self._credit_s = min(AHEAD_MAX_S, self._credit_s + PACE * (now_s - self._credited_s))
+        self._credited_s = now_s
+        return self._credit_s > 0
