@@ -56,6 +56,23 @@ def open_inswapper(path: Path, placement: Placement) -> InSwapper:
     return InSwapper(OnnxGraph(path, INSWAPPER_CONTRACT, placement=placement, content=content), emap)
 
 
+def open_first_inswapper(paths: Sequence[Path], placement: Placement) -> tuple[InSwapper, Path, tuple[str, ...]]:
+    """Open the first of several files that passes its start-up test: the half-precision one, then the full one.
+
+    Returns it, its path, and why the files before it were refused: half precision gives black squares on some cards.
+    Raises the last file's `NetworkError` when none passes, ValueError without files.
+    """
+    refused: list[str] = []
+    for path in paths[:-1]:
+        try:
+            return open_inswapper(path, placement), path, tuple(refused)
+        except NetworkError as error:
+            refused.append(error.sentence)
+    if not paths:
+        raise ValueError("no swapper was named")
+    return open_inswapper(paths[-1], placement), paths[-1], tuple(refused)
+
+
 def alignment(points: Points) -> Affine:
     """The way (2, 3) from picture pixels to the swapper's crop, by the five points (5, 2) of a face."""
     return face_templates.similarity(points, TEMPLATE_PX)

@@ -137,6 +137,17 @@ class OnnxGraph:
             raise NetworkError(f"a network failed while it ran: {_first_line(error)}") from error
 
 
+def largest_difference(graph: Graph, reference: Graph, contract: GraphContract) -> float:
+    """How far two placements of one network are apart: the largest absolute difference of any output, on noise.
+
+    A start-up test compares a GPU's half precision with the CPU's full one by it. Infinite where either is not finite.
+    """
+    feeds = _noise(graph.inputs, contract.free_px, seed=3)
+    pairs = zip(graph.run(feeds), reference.run(feeds), strict=True)
+    apart = [np.abs(one.astype(np.float64) - other.astype(np.float64)).max() for one, other in pairs]
+    return float(max(apart)) if np.isfinite(apart).all() else float("inf")
+
+
 def available(provider: Provider) -> bool:
     """Whether ONNX Runtime is installed here with that provider. The device behind it may still be absent."""
     try:

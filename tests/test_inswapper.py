@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from models import face_templates
-from models.inswapper import SIZE_PX, InSwapper, alignment, open_inswapper
+from models.inswapper import SIZE_PX, InSwapper, alignment, open_first_inswapper, open_inswapper
 from models.model_spec import TensorSpec
 from models.neural_face_catalog import INSWAPPER_CONTRACT
 from models.neural_graph import last_initializer, with_open_batch
 from models.runtime import NetworkError, OnnxGraph, Placement
 from tests.asset_frames import ASSETS, GOLDEN, picture, with_golden
-from tests.golden_inputs import inswapper_target
-from tests.inswapper_graph import write_inswapper
+from tests.golden_inputs import inswapper_target, tensors
+from tests.inswapper_graph import InSwapperGraph, write_inswapper
 
 NARROW = GOLDEN / "inswapper_narrow"
 OPENCV = "" if int(cv2.__version__.split(".")[0]) >= 5 else "_cv412"
@@ -113,6 +113,26 @@ def test_a_batch_of_people_is_what_each_gives_alone_and_nothing_of_the_other() -
         np.testing.assert_array_equal(swapper().swap([crop], [latent])[0], swapped)
     assert np.abs(together[0].astype(int) - swapper().swap(crops[:1], latents[1:2])[0]).max() > 10
     assert swapper().swap([], []) == []
+
+
+@with_golden
+def test_a_file_that_gives_black_squares_makes_way_for_the_next(tmp_path: Path) -> None:
+    """What half precision does on some cards: refused at start-up with its reason, and the full file serves."""
+    weights = dict(tensors("inswapper_narrow"))
+    weights["decoderPart2.0.weight"] = np.zeros_like(weights["decoderPart2.0.weight"])
+    weights["decoderPart2.0.bias"] = np.full(3, -100, np.float32)
+    black, sound = tmp_path / "inswapper_128_fp16.onnx", NARROW / "inswapper_narrow.onnx"
+    black.write_bytes(InSwapperGraph(weights).build(np.eye(512, dtype=np.float32)))
+    opened, path, refused = open_first_inswapper([black, sound], Placement())
+    assert path == sound
+    assert len(refused) == 1
+    assert "inswapper_128_fp16.onnx gives a constant" in refused[0]
+    np.testing.assert_allclose(opened.latent(golden()["embedding"]), golden()["latent"], atol=1e-6)
+    assert open_first_inswapper([sound, black], Placement())[1:] == (sound, ())
+    with pytest.raises(NetworkError, match="constant"):
+        open_first_inswapper([black, black], Placement())
+    with pytest.raises(ValueError, match="no swapper"):
+        open_first_inswapper([], Placement())
 
 
 def test_a_matrix_of_another_size_is_refused() -> None:

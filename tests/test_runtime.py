@@ -130,6 +130,19 @@ def test_a_network_that_gives_nonsense_is_refused_at_load(scale: np.ndarray, shi
     assert "full-precision" in refused.value.sentence
 
 
+def test_two_placements_of_a_network_are_compared_by_their_worst_number() -> None:
+    """A quarter apart in one place is a quarter; a number that is none is infinitely far away."""
+    bent = RAMP.copy()
+    bent[2, 3, 4] += 0.25
+    plain, other, broken = (
+        OnnxGraph(Path("a"), content=affine_picture(scale, shift))
+        for scale, shift in ((ONES, RAMP), (ONES, bent), (ONES * np.nan, RAMP))
+    )
+    assert runtime.largest_difference(plain, plain, CONTRACT) == 0
+    assert runtime.largest_difference(other, plain, CONTRACT) == pytest.approx(0.25, abs=1e-4)
+    assert runtime.largest_difference(broken, plain, CONTRACT) == float("inf")
+
+
 @pytest.mark.parametrize("content", [b"", b"not a network at all", None])
 def test_a_file_that_is_no_onnx_graph_is_refused(tmp_path: Path, content: bytes | None) -> None:
     """Empty, foreign and absent: the file and the command."""
