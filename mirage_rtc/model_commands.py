@@ -46,14 +46,13 @@ def list_models(store: Store, specs: Iterable[ModelSpec], console: Console) -> i
     """Print name, use, size, licence and state; returns exit code 0."""
     specs = tuple(specs)
     names = Column("Model", min_width=max(len(spec.name) for spec in specs))  # whole, so that they can be typed
-    table = Table(
-        names, "What it is", "Size", "Licence", "State", title=f"Models in {store.root}", title_justify="left"
-    )
+    sizes, states = Column("Size", no_wrap=True), Column("State", min_width=max(map(len, STATE_COLOURS)))
+    table = Table(names, sizes, "Licence", states, title=f"Models in {store.root}", title_justify="left")
     for spec in specs:
         state = store.state(spec)
         licence = spec.licence if spec.commercial else f"{spec.licence}, not for commercial use"
         colour = STATE_COLOURS[state]
-        table.add_row(spec.name, spec.role, _megabytes(spec.bytes), licence, f"[{colour}]{state}[/]")
+        table.add_row(f"{spec.name}\n[dim]{spec.role}[/]", _megabytes(spec.bytes), licence, f"[{colour}]{state}[/]")
     console.print(table)
     return 0
 

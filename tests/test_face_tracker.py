@@ -7,12 +7,13 @@ import cv2
 import numpy as np
 import pytest
 
-from models.catalog import FACE_DETECTOR, FACE_LANDMARKS, ModelSpec
+from models.catalog import FACE_DETECTOR, FACE_LANDMARKS
 from models.engines import Frame
 from models.face_detector import FaceDetector
 from models.face_landmarks import FaceLandmarker
 from models.face_tracker import FaceTracker, Tracks
 from models.geometry import Floats, area, iou, overlap
+from models.model_spec import ModelSpec
 from models.runtime import LiteRTNetwork, Network, Tensor
 from tests.media import Clip, covered_face, second_person_walks_in, talking_head
 from tests.model_store import model_store

@@ -68,11 +68,12 @@ def test_the_list_shows_name_licence_size_and_state(tmp_path: Path, console: Con
     assert all(word in text(console) for word in ("face.tflite", "Apache-2.0", "0.0 MB", "missing"))
 
 
-def test_a_narrow_list_still_shows_whole_names(tmp_path: Path) -> None:
-    """They are what `fetch` wants to be given."""
+def test_a_narrow_list_still_shows_whole_names_and_states(tmp_path: Path) -> None:
+    """Names are what `fetch` wants to be given; a pipe counts as 80 columns."""
     narrow = Console(file=io.StringIO(), width=80)
     list_models(Store(tmp_path, offline=True), CATALOG, narrow)
     assert all(spec.name in text(narrow) for spec in CATALOG)
+    assert text(narrow).count("missing") == len(CATALOG)
 
 
 def test_a_fetch_takes_a_wheel_put_there_by_hand_and_says_so(tmp_path: Path, console: Console) -> None:
