@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.prompt import Confirm
@@ -46,8 +47,8 @@ def list_models(store: Store, specs: Iterable[ModelSpec], console: Console) -> i
     """Print name, use, size, licence and state; returns exit code 0."""
     specs = tuple(specs)
     names = Column("Model", min_width=max(len(spec.name) for spec in specs))  # whole, so that they can be typed
-    sizes, states = Column("Size", no_wrap=True), Column("State", min_width=max(map(len, STATE_COLOURS)))
-    table = Table(names, sizes, "Licence", states, title=f"Models in {store.root}", title_justify="left")
+    others = Column("Size", no_wrap=True), Column("Licence", max_width=14), Column("State", no_wrap=True)
+    table = Table(names, *others, title=f"Models in {store.root}", title_justify="left", box=SIMPLE, pad_edge=False)
     for spec in specs:
         state = store.state(spec)
         licence = spec.licence if spec.commercial else f"{spec.licence}, not for commercial use"
