@@ -1,4 +1,4 @@
-"""`mirage-rtc voices import | list | remove | test`: voice files become stored voices, on the operator's word.
+"""`mirage-rtc voices import | prepare | list | remove | test`: voice files become voices, on the operator's word.
 
 Called by `mirage_rtc.__main__`. Importing needs torch (the extra `convert`), which is looked for only then; listing,
 removing and testing need it no more than a call does.
@@ -19,19 +19,28 @@ from mirage_rtc.errors import BadInput, Unavailable
 from mirage_rtc.voice_options import VoiceOptions
 from models.runtime import NetworkError, OnnxGraph
 from models.voice_graph import Rung
+from models.voice_networks import NETWORKS, VoiceNetworkStore
 from models.voice_probe import probe
 from models.voice_refusal import VoiceRefused
 from models.voice_store import VoiceConsent, VoiceRecord, VoiceStore, voice_id
 
 FOLDER = "voices"
+NETWORKS_FOLDER = "voice-networks"
 
 
 def run(options: VoiceOptions, data_dir: Path, console: Console) -> int:
     """Carry out one command; returns the exit code. Raises `MirageError` with what to do instead."""
     store = VoiceStore(data_dir / FOLDER)
-    tasks = {"import": import_voice, "list": list_voices, "remove": remove_voice, "test": check_voice}
+    networks = VoiceNetworkStore(data_dir / NETWORKS_FOLDER)
+    tasks = {
+        "import": lambda: import_voice(options, store, console),
+        "prepare": lambda: prepare_networks(options, networks, console),
+        "list": lambda: list_voices(store, networks, console),
+        "remove": lambda: remove_voice(options, store, console),
+        "test": lambda: check_voice(options, store, console),
+    }
     try:
-        return tasks[options.task](options, store, console)
+        return tasks[options.task]()
     except VoiceRefused as refused:
         raise BadInput(refused.code, refused.sentence) from None
     except NetworkError as error:
@@ -61,8 +70,26 @@ def import_voice(options: VoiceOptions, store: VoiceStore, console: Console) -> 
     return 0
 
 
-def list_voices(_options: VoiceOptions, store: VoiceStore, console: Console) -> int:
-    """Print every voice with whose it is and on whose word it is used."""
+def prepare_networks(options: VoiceOptions, networks: VoiceNetworkStore, console: Console) -> int:
+    """Make the graphs of ContentVec or RMVPE out of the published checkpoint."""
+    _require_torch()
+    # Only here: everything else of the product runs without torch.
+    from models.convert import network_import
+
+    assert options.file is not None
+    with console.status(f"Preparing {options.file.name}") as status:
+        names = network_import.import_network(
+            options.file,
+            store=networks,
+            run=run_graph,
+            progress=lambda what: status.update(f"Preparing: {what}"),
+        )
+    console.print(f"[green]ready[/]     {', '.join(names)}", highlight=False)
+    return 0
+
+
+def list_voices(store: VoiceStore, networks: VoiceNetworkStore, console: Console) -> int:
+    """Print every voice with whose it is and on whose word it is used, and which networks are still to be prepared."""
     table = Table("Voice", "What it is", "Whose, on whose word", "What for", "Licence", title_justify="left")
     table.title = f"Voices in {store.root}"
     for key, record in store.voices().items():
@@ -73,6 +100,9 @@ def list_voices(_options: VoiceOptions, store: VoiceStore, console: Console) -> 
         whose = f"{consent.subject_name}, {consent.attested_by}"
         table.add_row(*map(_plain, (key, _in_words(record), whose, consent.purpose, consent.licence)))
     console.print(table)
+    missing = [network.name for network in NETWORKS if network.name not in networks.ready()]
+    if missing:
+        console.print(f"Not prepared yet: {', '.join(missing)}. `mirage-rtc voices prepare FILE` makes them.")
     return 0
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-VoiceTask = Literal["import", "list", "remove", "test"]
+VoiceTask = Literal["import", "prepare", "list", "remove", "test"]
 PREFIX = "voice_"
 
 
@@ -26,12 +26,17 @@ class VoiceOptions:
 
 
 def add(parser: argparse.ArgumentParser, add_common: Callable[[argparse.ArgumentParser], None]) -> None:
-    """The four tasks; `add_common` adds the options that every command has."""
-    tasks = parser.add_subparsers(dest=f"{PREFIX}task", required=True, metavar="import | list | remove | test")
+    """The tasks; `add_common` adds the options that every command has."""
+    tasks = parser.add_subparsers(
+        dest=f"{PREFIX}task", required=True, metavar="import | prepare | list | remove | test"
+    )
     leaf = tasks.add_parser("import", help="make a voice of an RVC checkpoint (.pth, v1 or v2); needs PyTorch")
     add_common(leaf)
     leaf.add_argument(f"{PREFIX}file", type=Path, metavar="FILE", help="the checkpoint; nothing in it is run")
     _add_record(leaf)
+    leaf = tasks.add_parser("prepare", help="make the networks that all voices need, of ContentVec's and RMVPE's files")
+    add_common(leaf)
+    leaf.add_argument(f"{PREFIX}file", type=Path, metavar="FILE", help="pytorch_model.bin or rmvpe.pt, as published")
     leaf = tasks.add_parser("list", help="the voices, whose they are and on whose word they are used")
     add_common(leaf)
     for task, sentence in (

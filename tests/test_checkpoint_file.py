@@ -104,6 +104,18 @@ def test_a_checkpoint_is_described_before_it_is_read(tmp_path: Path) -> None:
     assert torch.equal(file.tensors()["w"], contents["w"])
 
 
+def test_a_state_dict_with_versions_of_its_modules_is_read(tmp_path: Path) -> None:
+    """As `torch.save(model.state_dict())` writes it; the attribute that torch hangs on it is dropped."""
+    state = torch.nn.Linear(2, 3).state_dict()
+    assert state._metadata
+    described = CheckpointFile(saved(tmp_path, state), max_bytes=LIMIT).contents
+    assert described == {
+        "weight": TensorEntry(dtype="float32", shape=(3, 2)),
+        "bias": TensorEntry(dtype="float32", shape=(3,)),
+    }
+    assert not hasattr(described, "_metadata")
+
+
 def test_a_transposed_tensor_is_dense_too(tmp_path: Path) -> None:
     """Memory order is the writer's affair, as long as every value is there once."""
     file = CheckpointFile(saved(tmp_path, {"w": torch.arange(6.0).reshape(2, 3).t()}), max_bytes=LIMIT)

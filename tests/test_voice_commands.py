@@ -84,6 +84,20 @@ def test_a_file_that_is_not_there_is_a_coded_sentence(tmp_path: Path, console: C
     assert caught.value.code == "checkpoint_unreadable"
 
 
+@pytest.mark.skipif(not HAS_TORCH, reason="the extra `convert` is not installed")
+def test_networks_are_prepared_and_the_list_says_which_are_missing(tmp_path: Path, console: Console) -> None:
+    """One of the two files, so that the other's graphs are still missing."""
+    import torch
+
+    from tests.test_network_import import rmvpe
+
+    torch.save(rmvpe(), tmp_path / "rmvpe.pt")
+    given = VoiceOptions(task="prepare", file=tmp_path / "rmvpe.pt")
+    assert voice_commands.run(given, tmp_path, console) == 0
+    assert voice_commands.run(VoiceOptions(task="list"), tmp_path, console) == 0
+    assert "Not prepared yet: contentvec-768-l12, contentvec-256-l9." in text(console)
+
+
 def test_a_list_shows_broken_voices_too_and_paints_nothing(tmp_path: Path, console: Console) -> None:
     """Names are text, not markup."""
     store = stored(tmp_path / "voices")

@@ -35,6 +35,13 @@ def test_there_is_no_default_for_consent(missing: str, capsys: pytest.CaptureFix
     assert missing in capsys.readouterr().err
 
 
+def test_networks_are_prepared_of_a_file() -> None:
+    """Nobody's voice is in them, so there is nothing to put on record."""
+    voice = parse(["voices", "prepare", "rmvpe.pt"]).voice
+    assert voice is not None
+    assert (voice.task, voice.file) == ("prepare", Path("rmvpe.pt"))
+
+
 @pytest.mark.parametrize("task", ["remove", "test"])
 def test_a_stored_voice_is_named(task: str) -> None:
     """As `voices list` shows it."""

@@ -152,7 +152,7 @@ class _Describer(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("collections", "OrderedDict"):
-            return dict
+            return _Ordered
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
             return _RebuildTensor()
         if (module, name) == ("torch._utils", "_rebuild_parameter"):
@@ -182,6 +182,15 @@ class _StorageType:
     """A storage class by its name; not callable, so that a pickle can do nothing with it."""
 
     name: str
+
+
+class _Ordered(dict[Any, Any]):
+    """Stands in for OrderedDict. torch hangs versions of modules on a state dict; they are let go."""
+
+    __slots__ = ()
+
+    def __setstate__(self, state: Any) -> None:
+        """Take no attribute from a pickle."""
 
 
 class _RebuildTensor:

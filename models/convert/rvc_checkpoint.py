@@ -92,7 +92,7 @@ def norm_axis(layer: str) -> int | None:
 
 def _as_voice(name: str, contents: Any) -> dict[str, Any]:
     """The dict, its weights without the posterior encoder that is only for training."""
-    if type(contents) is not dict or not isinstance(contents.get("weight"), dict) or "config" not in contents:
+    if not isinstance(contents, dict) or not isinstance(contents.get("weight"), dict) or "config" not in contents:
         raise _refused(
             name,
             "it is not an RVC voice: those hold `weight` and `config`. A training checkpoint (G_*.pth) must first be "

@@ -1,0 +1,51 @@
+"""The networks that every imported voice needs: what is said (ContentVec) and at which pitch (RMVPE), as stored graphs.
+
+`mirage-rtc voices prepare` makes them of the public checkpoints; the engine takes verified paths from here. The windows
+are static: a second of sound, of which a stream commits the newest frames.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.pinned_folders import PinnedFolders
+from models.rmvpe_decode import BINS
+from models.rmvpe_front import MELS
+
+GRAPH_NAME = "graph.onnx"
+CONTENT_FRAMES = 50
+CONTENT_SAMPLES = 400 + 320 * (CONTENT_FRAMES - 1)
+"""Samples at 16 kHz that make so many frames of 20 ms: the first needs 400, each further one 320."""
+PITCH_FRAMES = 96
+"""Frames of 10 ms, a multiple of 32."""
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceNetwork:
+    """One graph: its name, its only input and its only output, float32."""
+
+    name: str
+    given: str
+    given_shape: tuple[int, ...]
+    output: str
+    output_shape: tuple[int, ...]
+
+
+CONTENT_V2 = VoiceNetwork("contentvec-768-l12", "wave", (1, CONTENT_SAMPLES), "features", (1, CONTENT_FRAMES, 768))
+CONTENT_V1 = VoiceNetwork("contentvec-256-l9", "wave", (1, CONTENT_SAMPLES), "features", (1, CONTENT_FRAMES, 256))
+PITCH = VoiceNetwork("rmvpe", "log_mel", (1, MELS, PITCH_FRAMES), "salience", (1, PITCH_FRAMES, BINS))
+NETWORKS = (CONTENT_V2, CONTENT_V1, PITCH)
+
+
+class VoiceNetworkStore:
+    """The prepared networks under `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self.folders = PinnedFolders(root)
+
+    def ready(self) -> tuple[str, ...]:
+        """Names of what is there."""
+        return self.folders.names()
+
+    def graph(self, network: VoiceNetwork) -> Path:
+        """The verified graph. Raises `VoiceRefused` "voice_unknown" or "voice_damaged"."""
+        return self.folders.verified(network.name) / GRAPH_NAME

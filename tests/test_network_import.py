@@ -1,0 +1,78 @@
+"""ContentVec and RMVPE out of files in their public layouts, as graphs that give what torch gives."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+import torch
+
+from mirage_rtc.voice_commands import run_graph
+from models.convert import hubert_network, rmvpe_network
+from models.convert.network_import import import_network
+from models.voice_networks import CONTENT_V1, CONTENT_V2, PITCH, VoiceNetworkStore
+from models.voice_refusal import VoiceRefused
+from tests import voice_checkpoints
+
+
+def rmvpe() -> dict[str, Any]:
+    """Random weights under the names of rmvpe.pt."""
+    with torch.device("meta"):
+        empty = rmvpe_network.RmvpeNetwork()
+    return voice_checkpoints.random_weights(empty, rmvpe_network.norm_axis)
+
+
+def hubert() -> dict[str, Any]:
+    """Random weights under the names of Transformers, as newer versions write them."""
+    with torch.device("meta"):
+        empty = hubert_network.HubertNetwork()
+    made = voice_checkpoints.random_weights(empty, hubert_network.norm_axis)
+    conv = "encoder.pos_conv_embed.conv."
+    made[f"{conv}parametrizations.weight.original0"] = made.pop(f"{conv}weight_g")
+    made[f"{conv}parametrizations.weight.original1"] = made.pop(f"{conv}weight_v")
+    return {f"hubert.{name}" if not name.startswith("final_proj") else name: value for name, value in made.items()}
+
+
+def imported(folder: Path, contents: Any) -> tuple[VoiceNetworkStore, tuple[str, ...]]:
+    """Saved and prepared."""
+    path, store = folder / "network.pt", VoiceNetworkStore(folder / "networks")
+    torch.save(contents, path)
+    return store, import_network(path, store=store, run=run_graph, progress=lambda _: None)
+
+
+def test_rmvpe_becomes_a_graph(tmp_path: Path) -> None:
+    """Compared with torch when it was made; 96 frames in, 96 rows of 360 out."""
+    store, names = imported(tmp_path, rmvpe())
+    assert names == store.ready() == (PITCH.name,)
+    salience = run_graph(store.graph(PITCH), {PITCH.given: np.full(PITCH.given_shape, -11.5, np.float32)})
+    assert salience.shape == PITCH.output_shape
+    assert 0 <= salience.min() <= salience.max() <= 1
+
+
+def test_contentvec_becomes_two_graphs(tmp_path: Path) -> None:
+    """For v2 voices and for v1 voices, from one file."""
+    store, names = imported(tmp_path, hubert())
+    assert names == (CONTENT_V2.name, CONTENT_V1.name)
+    wave = 0.1 * np.random.default_rng(1).standard_normal(CONTENT_V1.given_shape, np.float32)
+    for network in (CONTENT_V2, CONTENT_V1):
+        assert run_graph(store.graph(network), {network.given: wave}).shape == network.output_shape
+
+
+@pytest.mark.parametrize("contents", [[1], {"a": torch.ones(2)}, {1: torch.ones(2)}], ids=["list", "other", "numbered"])
+def test_another_file_is_refused_with_what_to_use(tmp_path: Path, contents: Any) -> None:
+    """And nothing is stored."""
+    with pytest.raises(VoiceRefused) as caught:
+        imported(tmp_path, contents)
+    assert caught.value.code == "network_format"
+    assert not (tmp_path / "networks").exists()
+
+
+def test_a_network_that_lacks_a_tensor_is_refused(tmp_path: Path) -> None:
+    """By name."""
+    made = rmvpe()
+    del made["cnn.bias"]
+    with pytest.raises(VoiceRefused, match=r"lacks cnn\.bias"):
+        imported(tmp_path, made)
