@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 from mirage_rtc.errors import BadInput
 from mirage_rtc.lane_worker import Done, Failed, LaneSpec, Ready, Refused
+from mirage_rtc.starvation import Deadline, Waits, run_queue_waits
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,8 @@ _BOOT = (
 LaneState = Literal["starting", "ready", "restarting", "failed", "closed"]
 
 REPLY_TIMEOUT_S = 1.5
-"""A worker that takes longer over one job hangs: a frame is worthless long before."""
+"""A worker that takes longer over one job hangs: a frame is worthless long before. What it waits for a CPU is not
+counted (`starvation`)."""
 SETTLE_TIMEOUT_S = 10.0
 """The same for a job that is not on the media path, such as preparing a portrait."""
 START_TIMEOUT_S = 60.0
@@ -87,6 +89,10 @@ class Worker:
         except Exception:  # noqa: BLE001 - whatever a broken pipe or half a pickle raises, the worker is lost
             return None
         return answer if answered == number else None
+
+    def waits(self) -> Waits:
+        """How long its threads waited for a CPU since they began."""
+        return {} if self._process is None else run_queue_waits(self._process.pid)
 
     def kill(self) -> None:
         """End the process; whoever waits for it wakes up. Does not block."""
@@ -171,10 +177,10 @@ class Lane:
 
         Without an answer the worker is lost, also for a caller that did not stay to see it.
         """
-        timer = asyncio.get_running_loop().call_later(timeout_s, worker.kill)
+        deadline = Deadline(timeout_s, waits=worker.waits, on_over=worker.kill)
 
         def conclude(future: "asyncio.Future[Any]") -> None:
-            timer.cancel()
+            deadline.cancel()
             if future.cancelled() or future.exception() is not None or future.result() is None:
                 self._lose(worker)
 

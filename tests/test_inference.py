@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -79,6 +80,16 @@ async def test_a_worker_that_hangs_is_killed_and_replaced() -> None:
             await lane.run(("hang", 5))
         await _until_ready(lane, 2)
         assert await lane.run(("echo", "back")) == "back"
+
+
+async def test_a_worker_that_got_no_cpu_is_not_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the kernel's word it only waited: its answer comes late, and it stays."""
+    monkeypatch.setattr("mirage_rtc.inference.run_queue_waits", lambda _: {"1": time.monotonic()})
+    async with _lane(reply_timeout_s=0.2) as lane:
+        worker = lane._worker
+        await lane.run(("hang", 1.0))
+        assert lane._worker is worker
+        assert await lane.run(("echo", "mine")) == "mine"
 
 
 async def test_a_caller_that_gives_up_leaves_the_answers_in_order() -> None:
