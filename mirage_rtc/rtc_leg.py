@@ -43,7 +43,7 @@ from mirage_rtc.tracks import (
 logger = logging.getLogger(__name__)
 
 CONNECT_S = 15.0
-SILENT_S = 4.5
+SILENT_S = 4.2
 """Nothing from the peer for this long: it is dead (aiortc alone takes 30 s to notice). Its media must be gone after
 5 s, and a network that is away for 4 s shall not cost the connection."""
 WATCH_S = 0.1

@@ -160,8 +160,9 @@ async def test_a_killed_client_is_freed_and_its_person_kept(tmp_path: Path) -> N
 
 
 def test_the_dead_are_noticed_within_five_seconds() -> None:
-    """Silence, one look of the watchdog and a close that is bounded."""
-    assert rtc_leg.SILENT_S + rtc_leg.WATCH_S < 5.0
+    """Silence and one look of the watchdog leave half a second for a close that takes 5 ms; 4 s are ridden out."""
+    assert rtc_leg.SILENT_S > 4.0
+    assert rtc_leg.SILENT_S + rtc_leg.WATCH_S < 4.5
 
 
 async def test_calls_that_come_and_go_leave_nothing(tmp_path: Path) -> None:
