@@ -10,10 +10,12 @@ from typing import Any, cast
 
 import pytest
 from aiortc import RTCRtpReceiver
+from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtp import RTP_HISTORY_SIZE, RtcpPacket, RtcpPsfbPacket, RtcpRtpfbPacket, RtpPacket
 
 from mirage_rtc.aiortc_private.receiver import TunedReceiver
+from mirage_rtc.aiortc_private.sound_queue import SoundQueue
 from tests.lossy_link import Loses, RandomLoss
 from tests.rtp_wire import Wire
 from tests.virtual_time import FakeClock, run
@@ -141,17 +143,22 @@ class Minute:
         return self._sent in self._lose
 
     def _listen(self) -> None:
-        """Take at once what the decoder's thread would."""
-        queue = self.tuned._decode
+        """Take at once what the decoder would."""
+        queue: Any = self.tuned._decode
+        if isinstance(queue, SoundQueue):
+            queue._decode = lambda _, frame: self._decode(frame)  # type: ignore[method-assign]
+            return
         put = queue.put
 
         def put_and_take(task: Any) -> None:
             put(task)
             while queue._tasks:
-                frame = queue.get()[1]
-                self.decoded.append((self.clock(), frame.timestamp, frame.data))
+                self._decode(queue.get()[1])
 
-        queue.put = put_and_take  # type: ignore[method-assign]
+        queue.put = put_and_take
+
+    def _decode(self, frame: JitterFrame) -> None:
+        self.decoded.append((self.clock(), frame.timestamp, frame.data))
 
     def gaps_ms(self) -> list[float]:
         """Between frames that were given to the decoder."""

@@ -1,5 +1,6 @@
 """The command as a person runs it: one link, a clean end, one sentence for everything that can be mended."""
 
+import gc
 import os
 import re
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 import jwt
 import pytest
 
+from mirage_rtc import __main__ as main_module
 from mirage_rtc import signing_key
 from signaling import auth
 from tests.model_store import model_store
@@ -144,3 +146,12 @@ def test_models_and_doctor_report_a_ready_machine(data_dir: Path) -> None:
     result = run(data_dir, "doctor", "--port", "0", "--offline")
     assert result.returncode == 0, result.stdout
     assert "The server can start." in result.stdout
+
+
+def test_what_was_made_at_start_is_kept_out_of_later_collections() -> None:
+    """A full collection in a call does not walk through the modules."""
+    try:
+        main_module._spare_the_collector()
+        assert gc.get_freeze_count() > 10_000
+    finally:
+        gc.unfreeze()

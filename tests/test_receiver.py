@@ -219,7 +219,7 @@ async def test_no_packet_whatever_its_content_breaks_the_receiver(kind: str) -> 
         await upstream._handle_rtp_packet(packet, 0)
         clock.now_s += 0.01
         await tuned.tick()
-        while tuned._decode._tasks and rng.random() < 0.9:
+        while getattr(tuned._decode, "_tasks", ()) and rng.random() < 0.9:
             tuned._decode.get()
         assert len(tuned._buffer._packets) <= tuned._buffer.capacity
-        assert len(tuned._decode._tasks) < 700
+        assert len(getattr(tuned._decode, "_tasks", ())) < 700

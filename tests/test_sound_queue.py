@@ -55,6 +55,29 @@ def test_what_was_lost_is_concealed_before_what_comes() -> None:
     for index in (0, 1, 4, 5):
         ear.queue.put((OPUS, packets[index]))
     assert [frame.pts for frame in ear.heard] == [index * 960 for index in range(6)]
+    assert ear.queue.concealment.lost_samples == 1920
+
+
+def test_only_opus_is_concealed() -> None:
+    """Nothing is made up where an empty packet means nothing."""
+    ear = Ear()
+    pcmu = RTCRtpCodecParameters(mimeType="audio/PCMU", clockRate=8_000, channels=1, payloadType=0)
+    late = JitterFrame(data=bytes(160), timestamp=480)
+    setattr(late, "lost", 2)  # noqa: B010 - what `media_buffer` says of a hole
+    ear.queue.put((pcmu, JitterFrame(data=bytes(160), timestamp=0)))
+    ear.queue.put((pcmu, late))
+    assert [frame.pts for frame in ear.heard] == [0, 480]
+    assert ear.queue.concealment.lost_samples == 0
+
+
+def test_an_empty_packet_never_reaches_the_decoder() -> None:
+    """To FFmpeg it would be the end of the stream."""
+    ear = Ear()
+    first, second = _packets(2)
+    for packet in (first, JitterFrame(data=b"", timestamp=960), second):
+        ear.queue.put((OPUS, packet))
+    assert [frame.pts for frame in ear.heard] == [0, 960]
+    assert ear.queue.dropped == 1
 
 
 def test_a_damaged_packet_costs_itself_alone() -> None:

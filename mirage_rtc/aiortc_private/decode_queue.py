@@ -1,4 +1,4 @@
-"""The queue before a decoder thread, bounded: frames are dropped before they are decoded. Filled by `receiver`.
+"""The queue of pictures before a decoder thread, bounded: they are dropped before decoding. Filled by `receiver`.
 
 Stands in for the `queue.Queue` between `aiortc.rtcrtpreceiver.RTCRtpReceiver` and its `decoder_worker` (aiortc 1.16.0).
 """
@@ -11,14 +11,10 @@ from typing import Any
 from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtp import RtpPacket
 
-from mirage_rtc.aiortc_private.concealment import Concealment
-
 BEHIND_S = 0.1
 """An encoded picture that waited this long shows that the decoder is behind: all go until the next key frame."""
 PICTURES_MAX = 64
 """More than a filled hole ever sets free at once."""
-SOUND_BEHIND_S, SOUNDS_MAX = 0.5, 400
-"""Sound that waited this long, or is more than this, is dropped, oldest first; `audio_path` fills the hole."""
 _H264_KEY_NAL_TYPES = frozenset((5, 7))
 _H264_SLICE_NAL_TYPES = frozenset((1, 5))
 _H264_FU_A = 28
@@ -60,15 +56,13 @@ def starts_frame(codec_name: str, packet: RtpPacket) -> bool:
 class DecodeQueue:
     """When the decoder is behind, pictures go until the next key frame; `on_behind` asks for one until it comes.
 
-    Lost sound and pauses are handed to the Opus decoder to conceal. `clock` is in monotonic seconds.
+    `clock` is in monotonic seconds.
     """
 
-    def __init__(self, *, is_video: bool, clock: Callable[[], float], on_behind: Callable[[], None]) -> None:
+    def __init__(self, *, clock: Callable[[], float], on_behind: Callable[[], None]) -> None:
         self.dropped = 0
         self.offered = 0
         self.codec: Any = None
-        self.concealment = Concealment()
-        self._is_video = is_video
         self._clock = clock
         self._on_behind = on_behind
         self._tasks: deque[tuple[float, Any]] = deque()
@@ -98,30 +92,16 @@ class DecodeQueue:
         # To FFmpeg an empty packet is the end of the stream: no decoder decodes anything after one.
         if self._ended or not frame.data:
             self.dropped += 1
-        elif self._is_video:
-            self._take_picture(codec, frame)
-        else:
-            self._take_sound(codec, frame)
-
-    def _take_picture(self, codec: Any, frame: JitterFrame) -> None:
+            return
         if self._oldest_waited_s() > BEHIND_S or len(self._tasks) >= PICTURES_MAX:
             self._clear()
             self._await_key = True
         if self._await_key and not is_key_frame(codec.name, frame.data):
             self.dropped += 1
-            return self._on_behind()
+            self._on_behind()
+            return
         self._await_key = False
-        return self._tasks.append((self._clock(), (codec, frame)))
-
-    def _take_sound(self, codec: Any, frame: JitterFrame) -> None:
-        while self._oldest_waited_s() > SOUND_BEHIND_S or len(self._tasks) > SOUNDS_MAX:
-            self._tasks.popleft()
-            self.dropped += 1
-        now_s = self._clock()
-        if codec.name.lower() == "opus":
-            lost = getattr(frame, "lost", 0) > 0
-            self._tasks += [(now_s, (codec, part)) for part in self.concealment.before(frame, lost=lost)]
-        self._tasks.append((now_s, (codec, frame)))
+        self._tasks.append((self._clock(), (codec, frame)))
 
     def _oldest_waited_s(self) -> float:
         return self._clock() - self._tasks[0][0] if self._tasks else 0.0

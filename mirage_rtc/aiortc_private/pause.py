@@ -1,4 +1,4 @@
-"""Holds the senders of a connection for a while, as upstream does for a direction that was switched off. By `rtc_leg`."""
+"""Holds the senders of a connection for a while, as upstream does for a direction switched off. By `rtc_leg`."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ class Pause:
         self.on = False
 
     def set(self, on: bool) -> None:
-        """While it is on, frames are dropped before they are encoded; afterwards a picture comes that needs no other."""
+        """While it is on, frames are dropped before encoding; afterwards a picture comes that needs no other."""
         if on == self.on:
             return
         self.on = on

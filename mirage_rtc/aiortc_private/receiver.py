@@ -69,6 +69,8 @@ class TunedReceiver:
     @property
     def concealed_ms(self) -> float:
         """How much lost sound the decoder made up so far; pauses of the sender are not counted."""
+        if isinstance(self._decode, DecodeQueue):
+            return 0.0
         return 1000.0 * self._decode.concealment.lost_samples / OPUS_RATE_HZ
 
     def sender_s(self, pts: int, rate_hz: int) -> float | None:
@@ -109,9 +111,9 @@ class TunedReceiver:
         self._handle_rtcp, upstream._handle_rtcp_packet = upstream._handle_rtcp_packet, self._take_rtcp
         self._send_pli, upstream._send_rtcp_pli = upstream._send_rtcp_pli, self._take_pli
 
-    def _decode_queue(self) -> DecodeQueue:
+    def _decode_queue(self) -> DecodeQueue | SoundQueue:
         if self._is_video:
-            return DecodeQueue(is_video=True, clock=self._clock, on_behind=self._want_key_frame)
+            return DecodeQueue(clock=self._clock, on_behind=self._want_key_frame)
         return SoundQueue(clock=self._clock, leave=lambda frame: self._upstream._track._queue.put_nowait(frame))
 
     def _codec_name(self, packet: RtpPacket) -> str:

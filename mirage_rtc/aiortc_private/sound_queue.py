@@ -5,13 +5,14 @@ which takes longer than to decode it, and a twelfth of a passed-through call's C
 """
 
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any
 
 from aiortc.codecs import get_decoder
 from av import FFmpegError
 
-from mirage_rtc.aiortc_private.decode_queue import DecodeQueue
+from mirage_rtc.aiortc_private.concealment import Concealment
 
 logger = logging.getLogger(__name__)
 
@@ -21,12 +22,20 @@ PACE = 1.1
 """A peer's clock may be faster than ours."""
 
 
-class SoundQueue(DecodeQueue):
-    """`leave` takes each decoded frame; it and `put` belong to the event loop's thread."""
+class SoundQueue:
+    """`leave` takes each decoded frame; it and `put` belong to the event loop's thread. `clock` is in seconds.
+
+    Lost sound and pauses are handed to the Opus decoder to conceal.
+    """
 
     def __init__(self, *, clock: Callable[[], float], leave: Callable[[Any], None]) -> None:
-        super().__init__(is_video=False, clock=clock, on_behind=lambda: None)
+        self.dropped = 0
+        self.offered = 0
+        self.codec: Any = None
+        self.concealment = Concealment()
+        self._clock = clock
         self._leave = leave
+        self._ended = threading.Event()
         self._decoder: Any = None
         self._decodes = ""
         self._credit_s = AHEAD_MAX_S
@@ -35,11 +44,21 @@ class SoundQueue(DecodeQueue):
     def put(self, task: Any) -> None:
         """Decode one (codec, frame) and what must be concealed before it, or None to end upstream's thread."""
         if task is None:
-            return super().put(None)
-        self._take(*task)  # no lock: the thread sleeps until the end
-        while self._tasks:
-            self._decode(*self._tasks.popleft()[1])
-        return None
+            return self._ended.set()
+        self.codec, frame = task
+        self.offered += 1
+        # To FFmpeg an empty packet is the end of the stream: no decoder decodes anything after one.
+        if self._ended.is_set() or not frame.data:
+            self.dropped += 1
+            return None
+        if self.codec.name.lower() == "opus":
+            for part in self.concealment.before(frame, lost=getattr(frame, "lost", 0) > 0):
+                self._decode(self.codec, part)
+        return self._decode(self.codec, frame)
+
+    def get(self) -> None:
+        """None, at the end; blocks upstream's decoder thread until then."""
+        self._ended.wait()
 
     def _decode(self, codec: Any, frame: Any) -> None:
         if not self._affordable():
