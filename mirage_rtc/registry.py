@@ -25,6 +25,7 @@ from mirage_rtc.h264_encoder import SOFTWARE
 from mirage_rtc.identities import IdentityVault
 from mirage_rtc.inference import EngineFailed, Lane, LaneDown, LaneState
 from mirage_rtc.lane_worker import LaneSpec
+from mirage_rtc.memory import Housekeeping
 from mirage_rtc.metrics import Metrics
 from mirage_rtc.rtc_leg import Encoding
 from mirage_rtc.session import Session, Surroundings
@@ -90,6 +91,7 @@ class Registry:
             ),
             advertise_ips=config.advertise_ips,
         )
+        self._housekeeping = Housekeeping()
         self._vault: IdentityVault | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -111,7 +113,8 @@ class Registry:
             sentence = f"An engine did not start ({down}). Run `mirage-rtc doctor`: it says what is missing."
             raise Unavailable("engine_failed", sentence) from None
         loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self._run_sweep()), loop.create_task(self._run_lag())]
+        work = (self._run_sweep(), self._run_lag(), self._housekeeping.run())
+        self._tasks = [loop.create_task(each) for each in work]
 
     async def admit(self, *, subject: str, grants: Grants) -> Session:
         """Open a session. Raises TooMany "at_capacity" or Unavailable "draining"."""
@@ -200,6 +203,7 @@ class Registry:
             fail_policy=self._config.fail_policy,
             max_faces=self._config.max_faces,
             hop_ms=self._config.hop_ms,
+            on_leg_closed=self._housekeeping.want,
         )
 
     async def _ask(self, name: str, spec: LaneSpec, job: Any) -> Any:

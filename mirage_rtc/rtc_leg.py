@@ -129,6 +129,8 @@ class RtcLeg:
             abort_sockets(self._connection)
             closing.cancel()
         await asyncio.gather(self.leg.close(), closing, return_exceptions=True)
+        for sender in self._senders.values():
+            sender.release()
 
     async def _accept(self, offer_sdp: str) -> None:
         """Our side first: aiortc picks the codecs while it reads the offer. Raises ValueError and aiortc's own."""

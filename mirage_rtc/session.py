@@ -47,6 +47,7 @@ class Surroundings:
     fail_policy: FailPolicy
     max_faces: int
     hop_ms: int
+    on_leg_closed: Callable[[], None] = lambda: None
 
 
 class Session:
@@ -246,7 +247,11 @@ class Session:
         former.leg.shut()
         task = asyncio.get_running_loop().create_task(former.close())
         self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        task.add_done_callback(self._note_closed)
+
+    def _note_closed(self, task: asyncio.Task[None]) -> None:
+        self._closing.discard(task)
+        self._around.on_leg_closed()
 
     def _transport(self) -> Transport:
         if self._rtc is not None:

@@ -1,6 +1,8 @@
 """Admission, sweeping, lanes that come back, and the end of everything."""
 
 import asyncio
+import gc
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,8 @@ import pytest
 from mirage_rtc.errors import BadInput, NotFound, TooMany, Unavailable
 from mirage_rtc.grants import Grants
 from mirage_rtc.lane_worker import LaneSpec
+from mirage_rtc.registry import Registry
+from mirage_rtc.rtc_leg import RtcLeg
 from mirage_rtc.session_events import Closed, SessionEvent, StateChanged
 from tests.call_client import caller
 from tests.call_parts import SHADE_A, registry
@@ -40,6 +44,31 @@ async def test_a_session_nobody_comes_back_to_is_ended(tmp_path: Path) -> None:
                 await asyncio.sleep(0.05)
 
         assert held.id in calls.sessions
+
+
+async def test_a_call_that_ended_is_freed_soon(tmp_path: Path) -> None:
+    """Its connection holds itself, and the collector would come some tens of calls later."""
+    async with registry(tmp_path) as (calls, _):
+        gc.collect()
+        gc.disable()
+        try:
+            leg = await _leg_of_an_ended_call(calls)
+            async with asyncio.timeout(10):
+                while leg() is not None:  # noqa: ASYNC110 - what is freed sets no event
+                    await asyncio.sleep(0.05)
+        finally:
+            gc.enable()
+
+
+async def _leg_of_an_ended_call(calls: Registry) -> "weakref.ref[RtcLeg]":
+    session = await calls.admit(subject="x", grants=Grants())
+    async with caller() as peer:
+        await peer.call(session)
+        await peer.until(lambda: len(peer.shades) > 2)
+        assert session._rtc is not None
+        leg = weakref.ref(session._rtc)
+        await calls._end(session, "bye", "Good-bye.")
+    return leg
 
 
 async def test_a_call_ends_at_the_time_its_link_allows(tmp_path: Path) -> None:

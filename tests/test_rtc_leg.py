@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import gc
+import weakref
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -99,6 +101,24 @@ async def test_a_peer_that_falls_silent_is_given_up_and_the_session_waits(
         assert not session.closed
 
     assert [event.code for event in events if isinstance(event, Notice)] == ["peer_silent"]
+
+
+async def test_the_codecs_of_a_closed_leg_wait_for_no_collector(tmp_path: Path) -> None:
+    """Their memory and their threads are freed with the connection, though its other objects hold each other."""
+    async with registry(tmp_path) as (calls, _), caller() as peer:
+        session = await calls.admit(subject="x", grants=Grants())
+        await peer.call(session)
+        await peer.until(lambda: len(peer.shades) > 5 and len(peer.peaks) > 5)
+        leg = session._rtc
+        assert leg is not None
+        codecs = [weakref.ref(sender._encoder._codec) for sender in leg._senders.values()]
+        assert [codec() is None for codec in codecs] == [False, False]
+        gc.disable()
+        try:
+            await leg.close()
+            assert [codec() is None for codec in codecs] == [True, True]
+        finally:
+            gc.enable()
 
 
 async def test_a_candidate_of_another_offer_is_ignored() -> None:

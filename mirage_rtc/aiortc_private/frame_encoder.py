@@ -68,6 +68,10 @@ class FrameEncoder:
         if isinstance(self._codec, VoiceEncoder):
             self._codec = None
 
+    def release(self) -> None:
+        """Nothing more comes: free the codec now; the collector frees the rest, and sees no sizes."""
+        self._codec = None
+
     def give_up(self) -> None:
         """The encoder raised: take a new one, and x264 for good where hardware failed."""
         if isinstance(self._codec, RealtimeH264Encoder) and self._h264 != SOFTWARE:

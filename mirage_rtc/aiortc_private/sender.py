@@ -102,6 +102,11 @@ class TunedSender:
         """RTP timestamp and capture time of the frame that left last; None before one did."""
         return self._sent[:2] if self._sent is not None else None
 
+    def release(self) -> None:
+        """The connection is closed: let go of the encoder and of the packets that were sent."""
+        self._encoder.release()
+        self._stream = None
+
     async def _next_encoded_frame(self, codec: Any) -> RTCEncodedFrame | None:
         """What is sent next; None drops it. Raises what the track raises at its end, and nothing else."""
         frame: Any = await self._upstream._RTCRtpSender__track.recv()
