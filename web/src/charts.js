@@ -36,11 +36,11 @@ function delayWords(p95Ms) {
   return p95Ms === null ? "Estimated" : `Measured, 95 % in ${round(p95Ms)} ms`;
 }
 
-/** Positive skew: the sound is ahead. @param {Figures} now */
+/** Positive skew: the picture is ahead, as `mirage_rtc/lip_sync.py` counts it. @param {Figures} now */
 function skewWords(now) {
   if (now.skewMs === null) return "Sound against picture";
   if (Math.abs(now.skewMs) <= 40) return "Sound and picture are together";
-  return now.skewMs > 0 ? "The sound is ahead" : "The picture is ahead";
+  return now.skewMs > 0 ? "The picture is ahead" : "The sound is ahead";
 }
 
 /** @param {(number | null)[]} values @param {number} floor the least top of the scale @returns {[number, number]} */
