@@ -59,7 +59,7 @@ class RealtimeH264Encoder:
 
     @target_bitrate.setter
     def target_bitrate(self, bitrate: int) -> None:
-        self._target_bps = max(MIN_KBPS * 1000, min(bitrate, self._max_bps))
+        self._target_bps = min(self._max_bps, max(MIN_KBPS * 1000, bitrate))  # a lower maximum wins
 
     def encode(self, frame: Any, force_keyframe: bool = False) -> tuple[list[bytes], int]:
         """Encode one yuv420p frame: RTP payloads and their timestamp at 90 kHz. Raises what PyAV raises."""

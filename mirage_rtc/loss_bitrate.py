@@ -24,5 +24,5 @@ class LossBitrate:
             target_bps *= 1 - 0.5 * fraction_lost
         elif fraction_lost < LOSS_LOW:
             target_bps *= INCREASE
-        self.target_bps = round(max(MIN_BPS, min(self._max_bps, target_bps)))
+        self.target_bps = round(min(self._max_bps, max(MIN_BPS, target_bps)))  # a lower maximum wins
         return self.target_bps

@@ -105,3 +105,11 @@ def test_the_bitrate_stays_within_bounds() -> None:
 def test_the_level_goes_by_size(size: tuple[int, int], level: str) -> None:
     """The lowest level of table A-1 that holds 30 fps."""
     assert level_for(*size) == level
+
+
+def test_a_maximum_below_the_minimum_wins() -> None:
+    """MIRAGE_VIDEO_KBPS_MAX may be 100: no estimate lifts the target above it."""
+    encoder = RealtimeH264Encoder(100, 100, packetize_h264)
+    for estimate in (0, 120_000, 10**9):
+        encoder.target_bitrate = estimate
+        assert encoder.target_bitrate == 100_000

@@ -18,3 +18,9 @@ def test_the_rate_stays_within_its_bounds() -> None:
     rate = LossBitrate(start_bps=1_000_000, max_bps=1_500_000)
     assert [rate.report(0.0) for _ in range(100)][-1] == 1_500_000
     assert [rate.report(1.0) for _ in range(100)][-1] == MIN_BPS
+
+
+def test_a_maximum_below_the_minimum_wins() -> None:
+    """MIRAGE_VIDEO_KBPS_MAX may be 100: it is never exceeded, whatever is lost or not."""
+    rate = LossBitrate(start_bps=100_000, max_bps=100_000)
+    assert {rate.report(loss) for loss in (0.0, 1.0, 0.0, 0.05)} == {100_000}

@@ -110,3 +110,11 @@ def test_the_bitrate_stays_within_bounds() -> None:
     assert encoder.target_bitrate == 150_000
     encoder.target_bitrate = 10**9
     assert encoder.target_bitrate == 2_000_000
+
+
+def test_a_maximum_below_the_minimum_wins() -> None:
+    """MIRAGE_VIDEO_KBPS_MAX may be 100: no estimate lifts the target above it."""
+    encoder = _encoder(kbps_start=100, kbps_max=100)
+    for estimate in (0, 120_000, 10**9):
+        encoder.target_bitrate = estimate
+        assert encoder.target_bitrate == 100_000
