@@ -32,6 +32,9 @@ CHUNK_BACKLOG_MS = 600
 """The same where sound comes in chunks of up to 400 ms."""
 REANCHOR_S = 0.5
 """A hole longer than this is a pause, not a loss: it is not filled, and nothing is paid back for it."""
+FILLED_MAX_S = 1.0
+FILL_WINDOW_S = 2.0
+"""So much is filled in so long; whoever loses more than half, or makes jumps of it, is not given silence without end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +76,8 @@ class AudioPath:
         self._pending = np.zeros(0, np.float32)
         self._pending_s = 0.0
         self._expected: int | None = None
+        self._fills: deque[tuple[float, int]] = deque()
+        self._filled = 0
         self._hops: deque[_Hop] = deque()
         self._arrived = asyncio.Event()
         self._playout = Playout(
@@ -121,6 +126,8 @@ class AudioPath:
 
     async def run(self) -> None:
         """Move hops until cancelled."""
+        if not self.gate.passthrough:
+            await self.seat.open()  # before the first hop comes: it would wait for it
         while True:
             while not self._hops:
                 self._arrived.clear()
@@ -145,10 +152,23 @@ class AudioPath:
             return 0
         expected, self._expected = self._expected, position + count
         hole = 0 if expected is None else position - expected
-        if abs(hole) > REANCHOR_S * self._rate_hz:
+        if abs(hole) > REANCHOR_S * self._rate_hz or not self._may_fill(hole):
             self._playout.forgive()
             return 0
         return max(0, hole)
+
+    def _may_fill(self, hole: int) -> bool:
+        """Whether a hole of so many samples is within what may be filled now; it is counted then."""
+        now_s = self._clock()
+        while self._fills and self._fills[0][0] <= now_s - FILL_WINDOW_S:
+            self._filled -= self._fills.popleft()[1]
+        if hole <= 0:
+            return True
+        if self._filled + hole > FILLED_MAX_S * self._rate_hz:
+            return False
+        self._fills.append((now_s, hole))
+        self._filled += hole
+        return True
 
     def _hop_samples(self) -> int:
         return self._raw_samples if self.gate.passthrough else self._converted_samples

@@ -17,6 +17,8 @@ _RISE_PER_S = 0.005
 _RESYNC_S = 0.5
 _SLEW_PER_S = 0.05
 """How fast a track moves from arrival times to reported ones."""
+_HEAP_MAX_S = 1.0
+"""So much sound at most is passed over where a track begins."""
 
 
 class Transit:
@@ -40,6 +42,26 @@ class Transit:
     def remote_s(self, local_s: float) -> float | None:
         """What `local_s` is on the other clock, the inverse of `local_s`; None before anything arrived."""
         return None if self._offset_s is None else local_s - self._offset_s
+
+
+class TrackStart:
+    """Where a track begins: with the first packet that came in its own time.
+
+    What waited before comes in a heap, and until sender reports say better the first of it would be taken for fresh.
+    """
+
+    def __init__(self) -> None:
+        self._arrival_s: float | None = None
+        self._passed_over_s = 0.0
+        self._begun = False
+
+    def has_begun(self, arrival_s: float, packet_s: float) -> bool:
+        """Whether the packet that came at `arrival_s` belongs to the track; the first never does, after 1 s all do."""
+        since_s = 0.0 if self._arrival_s is None else arrival_s - self._arrival_s
+        self._arrival_s = arrival_s
+        self._begun = self._begun or since_s >= packet_s / 2 or self._passed_over_s >= _HEAP_MAX_S
+        self._passed_over_s += 0.0 if self._begun else packet_s
+        return self._begun
 
 
 class CaptureClock:

@@ -14,8 +14,9 @@ CUSHION_FRAMES = 3
 CUSHION_MAX_S = 0.060
 """Three packets of 20 ms."""
 WINDOW_S = 3.0
-FALL_PER_S = 0.020
-"""The cushion rises at once and falls so slowly that a frame is never more than 0.4 ms shorter than its 20 ms."""
+FALL_PER_S = 0.010
+"""The cushion rises at once and falls so slowly that sound leaves at most 1 % faster than it was said: NetEq takes more
+haste for jitter, and holds everything back for it. What falls faster falls by `cut`."""
 _LOW, _HIGH = 0.05, 0.85
 """Which quantiles are the path's own delay and its delay with jitter. A twentieth of packets lost makes about a seventh
 of all wait for the next: a cushion for these would cost every frame what few of them need."""
@@ -28,6 +29,7 @@ class Cushion:
 
     def __init__(self, clock: Clock) -> None:
         self.delay_s = 0.0
+        self._wanted_s = 0.0
         self._clock = clock
         self._noted: deque[tuple[float, float]] = deque()
         self._ordered: list[float] = []
@@ -42,20 +44,29 @@ class Cushion:
         while self._noted[0][0] < now_s - WINDOW_S:
             _, old_s = self._noted.popleft()
             del self._ordered[bisect_left(self._ordered, old_s)]
-        low_s, wanted_s = self._wanted()
+        self._wanted_s = self._wanted()
         if since_s is None:
-            self.delay_s = wanted_s
+            self.delay_s = self._wanted_s
             return
         fallen_s = self.delay_s - FALL_PER_S * since_s
-        self.delay_s = min(low_s + CUSHION_MAX_S, max(wanted_s, fallen_s))
+        self.delay_s = max(self._wanted_s, fallen_s)
+
+    @property
+    def surplus_s(self) -> float:
+        """By how much sound leaves later than the jitter needs."""
+        return self.delay_s - self._wanted_s
+
+    def cut(self, seconds: float) -> None:
+        """So much silence was left out: what comes after it leaves so much sooner."""
+        self.delay_s -= seconds
 
     def renew(self) -> None:
         """The path is another now: measure afresh."""
         self._noted.clear()
         self._ordered.clear()
 
-    def _wanted(self) -> tuple[float, float]:
-        """The path's own delay, and that with the cushion the jitter needs."""
+    def _wanted(self) -> float:
+        """The path's own delay with the cushion that the jitter needs."""
         low_s = self._ordered[int(_LOW * len(self._ordered))]
         reached = bisect_right(self._ordered, low_s + _REACH_S)
-        return low_s, min(low_s + CUSHION_MAX_S, self._ordered[int(_HIGH * reached)])
+        return min(low_s + CUSHION_MAX_S, self._ordered[int(_HIGH * reached)])

@@ -3,6 +3,12 @@
 Filled by `audio_path` with hops that passed the gate, emptied by the sender. A frame leaves the `cushion`'s delay after
 its capture, or as soon as it is there. The timeline keeps its length: silence that stood in for late sound is paid back
 by dropping the sound it stood for when that comes, and only silence that comes late is dropped else.
+
+A conversation bears a lost syllable better than half a minute of delay. Who listens has a jitter buffer of its own,
+which takes sound sent faster than it was said for jitter and grows: libwebrtc's NetEq from 60 to 200 ms, and pictures
+wait for it. So nothing leaves before the path is well (`opening`), no more than three late packets are made up for by
+haste (what is later than that, and has fresher sound behind it, is skipped), and a cushion that is no longer needed is
+given back while nobody speaks, or by at most 1 %.
 """
 
 import asyncio
@@ -12,11 +18,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mirage_rtc.clock import Clock
-from mirage_rtc.cushion import CUSHION_FRAMES, Cushion
+from mirage_rtc.cushion import CUSHION_FRAMES, CUSHION_MAX_S, Cushion
 from mirage_rtc.gate import SafeSound, SoundGate
+from mirage_rtc.opening import Opening
 
-STARVED_S = 0.1
-"""A frame this late is given up: silence stands in."""
+STARVED_S = CUSHION_MAX_S
+"""A frame this late is given up: silence stands in. A jitter buffer bridges less."""
+QUIET = 0.003
+"""Below -50 dB of full scale nobody speaks."""
 _WAIT_MIN_S = 0.001
 """A frame this early leaves at once: a timer is no finer."""
 _FADE_S = 0.005
@@ -37,6 +46,7 @@ class Playout:
         self, *, gate: SoundGate, clock: Clock, rate_hz: int, frame_samples: int, most_ms: int, fill: bool
     ) -> None:
         self.cushion = Cushion(clock)
+        self._opening = Opening(self.cushion, clock)
         self._gate = gate
         self._clock = clock
         self._rate_hz = rate_hz
@@ -47,6 +57,7 @@ class Playout:
         self._rest: list[_Part] = []
         self._ready: deque[_Part] = deque()
         self._filled = asyncio.Event()
+        self._hop_frames = 1
         self._owed = 0
         self._started = False
         self._next_due_s = 0.0
@@ -64,11 +75,14 @@ class Playout:
 
     def put(self, sound: SafeSound, *, heard_s: float, spare_s: float = 0.0) -> None:
         """Add what may be sent, made of samples captured from `heard_s` on; it may yet come `spare_s` later."""
-        self.cushion.note(self._clock() - heard_s + spare_s)
+        self._opening.note(self._clock() - heard_s + spare_s, hop_s=len(sound.samples) / self._rate_hz)
+        if self._fill and not self._opening.is_over:
+            return
+        self._hop_frames = max(1, len(sound.samples) // self._frame_samples)
         self._rest.append(_Part(sound=sound, heard_s=heard_s))
         while sum(len(part.sound.samples) for part in self._rest) >= self._frame_samples:
             frame = self._take_frame()
-            if not self._given_up(frame, hop_frames=len(sound.samples) // self._frame_samples):
+            if not self._given_up(frame):
                 self._ready.append(frame)
                 self._filled.set()
         while len(self._ready) > self._most_frames:
@@ -77,6 +91,8 @@ class Playout:
     async def next(self) -> SafeSound:
         """The next frame, when it is due."""
         frame = await self._wait()
+        while self._fill and frame is not None and self._left_out(frame):
+            frame = await self._wait()
         if frame is None:
             return self._leave(self._gate.silence(self._frame_samples, capture_s=self._head_s), self._clock())
         due_s = frame.heard_s + self.cushion.delay_s
@@ -92,7 +108,7 @@ class Playout:
         self._head_s = sound.capture_s + self._frame_s
         return self._seam.smooth(sound)
 
-    def _given_up(self, frame: _Part, *, hop_frames: int) -> bool:
+    def _given_up(self, frame: _Part) -> bool:
         """Whether silence went in the place of a frame that comes late, or it is silence before waiting sound."""
         if not self._fill:
             return False
@@ -102,7 +118,18 @@ class Playout:
             return True
         if not late:
             self._owed = 0  # the silence stood for sound that never came
-        return frame.sound.kind == "silent" and (late or len(self._ready) >= hop_frames + CUSHION_FRAMES)
+        return frame.sound.kind == "silent" and (late or len(self._ready) >= self._hop_frames + CUSHION_FRAMES)
+
+    def _left_out(self, frame: _Part) -> bool:
+        """Whether a frame is skipped: too late before fresher sound, or silence that only keeps a cushion too large."""
+        late_s = self._clock() - frame.heard_s - self.cushion.delay_s
+        if late_s > STARVED_S and len(self._ready) >= self._hop_frames:
+            return True
+        loud = float(np.abs(frame.sound.samples).max()) >= QUIET
+        if loud or self.cushion.surplus_s < self._frame_s:
+            return False
+        self.cushion.cut(self._frame_s)
+        return True
 
     def _take_frame(self) -> _Part:
         """The first `frame_samples` of `_rest`; of several kinds, the strictest generation is kept."""

@@ -7,6 +7,7 @@ server's side, so that a new worker starts with it.
 import contextlib
 
 from mirage_rtc.badge import I420
+from mirage_rtc.errors import MirageError
 from mirage_rtc.inference import EngineFailed, Lane, LaneDown
 from mirage_rtc.swap_pipeline import CloseFace, OpenFace, SwapFrame, SwappedFrame, WearFace
 from mirage_rtc.voice_pipeline import CloseVoice, ConvertedHop, ConvertHop, OpenVoice, SetVoice
@@ -67,6 +68,11 @@ class VoiceSeat:
     def set_voice(self, settings: VoiceSettings) -> None:
         """Sound like `settings` from the next hop on."""
         self._wanted = settings
+
+    async def open(self) -> None:
+        """Have the state made before the first hop needs it; where that fails `convert` tries again, and says why."""
+        with contextlib.suppress(LaneDown, EngineFailed, MirageError):
+            await self._settle()
 
     async def convert(self, samples: Samples) -> ConvertedHop:
         """Convert one hop. Raises LaneDown or EngineFailed."""

@@ -16,7 +16,7 @@ from av import AudioFrame, VideoFrame
 
 from mirage_rtc.audio_path import AudioPath
 from mirage_rtc.badge import I420
-from mirage_rtc.clock import CaptureClock, Clock, Transit
+from mirage_rtc.clock import CaptureClock, Clock, TrackStart, Transit
 from mirage_rtc.gate import SafePicture, SafeSound
 from mirage_rtc.lip_sync import OPUS_LOOKAHEAD_S
 from mirage_rtc.video_path import VideoPath
@@ -91,8 +91,13 @@ async def pump_video(
 async def pump_audio(
     remote: MediaStreamTrack, path: AudioPath, *, clock: Clock, client: Transit, reported: Reported
 ) -> None:
-    """Move every sample of `remote` into `path` until it ends."""
-    capture = CaptureClock(client)
+    """Move every sample of `remote` into `path` until it ends.
+
+    A microphone's sender reports pair the RTP timestamp of a packet's first sample with the time it was sent: libwebrtc
+    gives voice no capture time (`RTCPSender::SetLastRtpTime`, rtcp_sender.cc), aiortc never has one. So the length of a
+    packet is taken off, as it is off arrival times; a camera's reports name the capture.
+    """
+    capture, start = CaptureClock(client), TrackStart()
     while True:
         try:
             frame = await remote.recv()
@@ -101,8 +106,11 @@ async def pump_audio(
         if not isinstance(frame, AudioFrame) or frame.pts is None or frame.sample_rate != AUDIO_RATE_HZ:
             continue
         samples = to_mono(frame)
-        arrival_s = clock() - len(samples) / AUDIO_RATE_HZ
-        reported_s = reported(frame.pts, AUDIO_RATE_HZ)
+        packet_s = len(samples) / AUDIO_RATE_HZ
+        if not start.has_begun(clock(), packet_s):
+            continue
+        arrival_s, sent_s = clock() - packet_s, reported(frame.pts, AUDIO_RATE_HZ)
+        reported_s = None if sent_s is None else sent_s - packet_s  # it left when its last sample was there
         capture_s = capture.capture_s(frame.pts / AUDIO_RATE_HZ, arrival_s, reported_s)
         path.push(samples, capture_s=capture_s - OPUS_LOOKAHEAD_S, position=frame.pts)
 

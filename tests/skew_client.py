@@ -96,7 +96,11 @@ class NumberedCamera(MediaStreamTrack):
 
 
 class BurstMicrophone(MediaStreamTrack):
-    """Bursts of a voice, 48000 samples a second of the client's clock; sample 0 is captured at `began_s` of it."""
+    """Bursts of a voice, 48000 samples a second of the client's clock; sample 0 is captured at `began_s` of it.
+
+    `capture_s` is what its sender reports say, and as libwebrtc and aiortc do it that is when the packet was sent:
+    after its last sample was captured (see `tracks.pump_audio`).
+    """
 
     kind = "audio"
     generation = 0
@@ -113,8 +117,8 @@ class BurstMicrophone(MediaStreamTrack):
         if self._sent == 0:
             self.began_s = self._clock()
         at = self._sent * PACKET
-        self.capture_s = self.began_s + at / RATE_HZ
-        await self._clock.until(self.capture_s + PACKET / RATE_HZ)
+        self.capture_s = self.began_s + (at + PACKET) / RATE_HZ
+        await self._clock.until(self.capture_s)
         sound = np.take(self.said.sound, np.arange(at, at + PACKET), mode="wrap")
         pcm = np.repeat((sound * 32767).astype(np.int16), 2).reshape(1, -1)
         frame = AudioFrame.from_ndarray(pcm, format="s16", layout="stereo")

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirage_rtc.audio_path import AudioPath
-from mirage_rtc.clock import CaptureClock
+from mirage_rtc.clock import CaptureClock, TrackStart
 from mirage_rtc.gate import SafeSound, SoundGate
 from mirage_rtc.lip_sync import SyncRule
 from mirage_rtc.metrics import Metrics
@@ -26,6 +26,8 @@ from tests.virtual_time import FakeClock
 PACKET = 960
 PACKET_S = PACKET / AUDIO_RATE_HZ
 RAMP_SAMPLES = 1 << 26
+RAMP_FROM = 1 / 128
+"""Louder than what is taken for silence."""
 Figures = NDArray[np.float64]
 Arrival = Callable[[int], float | None]
 """Seconds by which a packet comes later than the fastest could; None: it is lost."""
@@ -40,6 +42,9 @@ class SlowSeat:
         self.hop_ms = hop_ms
         self.delay_ms = delay_ms
         self._cost_s = cost_s
+
+    async def open(self) -> None:
+        """Nothing to make."""
 
     async def convert(self, samples: Samples) -> ConvertedHop:
         """The same samples, later."""
@@ -66,7 +71,7 @@ class SoundCall:
     waiting_ms: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.began_s, self.speed = 0.0, 1.0
+        self.began_s, self.speed, self._whole = 0.0, 1.0, True
         self.sync = SyncRule()
         self.gate = SoundGate(on_kind=lambda _: None)
         self.gate.passthrough = self.passthrough
@@ -88,8 +93,13 @@ class SoundCall:
         wave: Samples | None = None,
         microphone_ppm: float = 0.0,
         reports: bool = False,
+        whole: bool = True,
     ) -> list[Left]:
-        """Speak for some seconds; all frames that left. The microphone's clock may be off by some ppm."""
+        """Speak for some seconds; all frames that left. The microphone's clock may be off by some ppm.
+
+        Without `whole` the first packets are passed over as `pump_audio` does it.
+        """
+        self._whole = whole
         virtual_time.run(self._call(seconds, late_s, wave, microphone_ppm, reports), self.clock)
         return self.left
 
@@ -98,13 +108,13 @@ class SoundCall:
     ) -> None:
         tasks = [asyncio.create_task(self.path.run()), asyncio.create_task(self._listen())]
         await self._speak(seconds, late_s, wave, 1.0 + microphone_ppm * 1e-6, reports)
-        await asyncio.sleep(0.09)  # less than it takes for silence to stand in
+        await asyncio.sleep(0.05)  # less than it takes for silence to stand in
         for task in tasks:
             task.cancel()
 
     async def _speak(self, seconds: float, late_s: Arrival, wave: Samples | None, speed: float, reports: bool) -> None:
         """Packets in order: one that is late keeps those behind it waiting."""
-        stamps = CaptureClock()
+        stamps, start = CaptureClock(), TrackStart()
         self.began_s, self.speed = self.clock(), speed
         due_s = 0.0
         for n in range(round(seconds / PACKET_S)):
@@ -114,6 +124,8 @@ class SoundCall:
             due_s = max(due_s, sent_s + 0.005 + late)
             if due_s > self.clock():
                 await asyncio.sleep(due_s - self.clock())
+            if not (self._whole or start.has_begun(self.clock(), PACKET_S)):
+                continue
             position = n * PACKET
             samples = ramp(position) if wave is None else wave[position : position + PACKET]
             reported_s = 77.0 + n * PACKET_S / speed if reports and n > 50 else None
@@ -128,7 +140,9 @@ class SoundCall:
 
     def captured_s(self, left: Left) -> float:
         """When the first sample of a frame was captured in truth: the ramp says which one it is."""
-        return self.began_s + float(left.sound.samples[0]) * RAMP_SAMPLES / AUDIO_RATE_HZ / self.speed
+        last = int(left.sound.samples.argmax())
+        position = (float(left.sound.samples[last]) - RAMP_FROM) * RAMP_SAMPLES - last
+        return self.began_s + position / AUDIO_RATE_HZ / self.speed
 
     def delays_ms(self, left: list[Left]) -> Figures:
         """How long after the capture of its first sample each frame left; silent ones are left out."""
@@ -142,4 +156,4 @@ class SoundCall:
 
 def ramp(position: int) -> Samples:
     """A packet whose samples say where on the timeline they are; 0 is silence."""
-    return ((np.arange(position, position + PACKET) + 1.0) / RAMP_SAMPLES).astype(np.float32)
+    return (RAMP_FROM + (np.arange(position, position + PACKET) + 1.0) / RAMP_SAMPLES).astype(np.float32)

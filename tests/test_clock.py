@@ -2,7 +2,7 @@
 
 import pytest
 
-from mirage_rtc.clock import CaptureClock, Transit
+from mirage_rtc.clock import CaptureClock, TrackStart, Transit
 
 
 def test_jitter_does_not_move_capture_time() -> None:
@@ -47,3 +47,12 @@ def test_sender_reports_put_two_tracks_on_one_clock() -> None:
 
     assert captured[-1] == pytest.approx(100.06 + 0.5 + 99 * 0.05, abs=0.025)  # the offset may rise 5 ms a second
     assert all(abs(step - 0.05) < 0.004 for step in steps)
+
+
+def test_a_track_begins_with_the_first_packet_that_came_in_its_own_time() -> None:
+    """Ten come in a heap, then one each 20 ms; where a heap never ends, one second of it is passed over."""
+    start, endless = TrackStart(), TrackStart()
+    arrivals_s = [10.0 + 0.001 * n for n in range(10)] + [10.02, 10.04]
+
+    assert [start.has_begun(each_s, 0.02) for each_s in arrivals_s] == [False] * 10 + [True] * 2
+    assert sum(not endless.has_begun(10.0, 0.02) for _ in range(200)) == 50

@@ -25,12 +25,12 @@ def test_a_quiet_path_has_no_cushion() -> None:
 
 
 def test_it_rises_at_once_and_falls_slowly() -> None:
-    """Jitter raises it within a fifth of the window; when it is over it sinks by 20 ms a second, no faster."""
+    """Jitter raises it within a fifth of the window; when it is over it sinks by 10 ms a second, no faster."""
     clock = FakeClock()
     cushion = Cushion(clock)
     quiet = _noted(clock, cushion, [0.025] * 100)
     risen = _noted(clock, cushion, [0.025, 0.055] * 30)
-    fallen = _noted(clock, cushion, [0.025] * 300)
+    fallen = _noted(clock, cushion, [0.025] * 400)
     steps = [before - after for before, after in zip(fallen, fallen[1:], strict=False)]
 
     assert quiet[-1] == 0.025
@@ -65,3 +65,18 @@ def test_another_path_is_measured_afresh() -> None:
     cushion.renew()
 
     assert _noted(clock, cushion, [0.025])[-1] == 0.025
+
+
+def test_what_is_no_longer_needed_may_be_cut() -> None:
+    """Three seconds after the jitter the surplus is known, and a cut takes it away at once."""
+    clock = FakeClock()
+    cushion = Cushion(clock)
+    _noted(clock, cushion, [0.025, 0.075] * 30)
+    needed_s = cushion.surplus_s
+    _noted(clock, cushion, [0.025] * 155)
+    surplus_s = cushion.surplus_s
+    cushion.cut(0.02)
+
+    assert needed_s == 0.0
+    assert surplus_s > 0.04
+    assert cushion.surplus_s == pytest.approx(surplus_s - 0.02)

@@ -52,3 +52,17 @@ async def test_closing_a_seat_of_a_dead_lane_is_quiet() -> None:
         await voice.close()
         seat = VoiceSeat(voice, call_id="one", sample_rate_hz=16_000, hop_ms=40, settings=VoiceSettings())
         await seat.close()
+
+
+async def test_a_voice_seat_can_be_opened_before_its_first_hop() -> None:
+    """The worker has its state then; with a lane that is down nothing is raised, and `convert` says why."""
+    async with lanes() as (_, voice):
+        seat = VoiceSeat(voice, call_id="one", sample_rate_hz=48_000, hop_ms=40, settings=VoiceSettings())
+        await seat.open()
+        assert seat._epoch == voice.epoch
+        await seat.close()
+        await voice.close()
+        late = VoiceSeat(voice, call_id="two", sample_rate_hz=48_000, hop_ms=40, settings=VoiceSettings())
+        await late.open()
+        with pytest.raises(LaneDown):
+            await late.convert(np.zeros(1920, np.float32))

@@ -27,10 +27,11 @@ from tests.call_parts import WISHES, Hands, lanes, leg_parts, picture
 
 
 class ScriptedTrack(MediaStreamTrack):
-    """A remote track that gives its frames and ends."""
+    """A remote track that gives its frames, 20 ms apart, and ends."""
 
-    def __init__(self, kind: str, frames: list[VideoFrame | AudioFrame]) -> None:
+    def __init__(self, kind: str, frames: list[VideoFrame | AudioFrame], clock: Hands | None = None) -> None:
         super().__init__()
+        self._clock = clock or Hands()
         self.kind = kind
         self._frames = frames
 
@@ -39,6 +40,7 @@ class ScriptedTrack(MediaStreamTrack):
         await asyncio.sleep(0)
         if not self._frames:
             raise MediaStreamError
+        self._clock.now_s += 0.02
         return self._frames.pop(0)
 
 
@@ -101,9 +103,11 @@ async def test_outgoing_pictures_grow_in_time_and_end_with_the_track() -> None:
 async def test_outgoing_sound_is_960_samples_contiguous() -> None:
     """Each frame is 20 ms of s16 mono at 48 kHz and starts where the former ended."""
     async with lanes() as (face, voice):
+        timing = _timing()
         leg = Leg(leg_parts(face, voice, Hands()), sample_rate_hz=48_000, frame_samples=960, fill=True)
         track = ConvertedAudioTrack(leg.audio, leg.sound_sent)
-        await pump_audio(ScriptedTrack("audio", [_audio(n) for n in range(4)]), leg.audio, **_timing())
+        said = ScriptedTrack("audio", [_audio(n) for n in range(5)], timing["clock"])  # the first begins the track
+        await pump_audio(said, leg.audio, **timing)
         frames = [await track.recv() for _ in range(4)]
         leg.audio.flush()
         assert track.is_stale()
@@ -122,12 +126,33 @@ async def test_the_lookahead_of_opus_is_counted_on_both_ways() -> None:
         leg = Leg(leg_parts(face, voice, timing["clock"]), sample_rate_hz=48_000, frame_samples=960, fill=True)
         leg.apply(replace(WISHES, passthrough_voice=True))
         track = ConvertedAudioTrack(leg.audio, leg.sound_sent)
-        await pump_audio(ScriptedTrack("audio", [_audio(0)]), leg.audio, **timing)
+        said = ScriptedTrack("audio", [_audio(0), _audio(1)], timing["clock"])
+        await pump_audio(said, leg.audio, **timing)
         await track.recv()
         await leg.close()
     resampler_s = 16 / 48_000
 
     assert track.capture_s == pytest.approx(timing["clock"]() - 0.02 - 2 * OPUS_LOOKAHEAD_S - resampler_s, abs=1e-6)
+
+
+async def test_a_microphone_reports_when_it_sent_and_not_when_it_heard() -> None:
+    """Reports that name the end of each packet give the same capture time as its arrival does: 20 ms before."""
+    async with lanes() as (face, voice):
+        heads_s = []
+        for reports in (False, True):
+            timing = _timing()
+            clock, client = timing["clock"], Transit()
+            client.local_s(clock(), clock())  # a camera, whose reports name the capture, came without delay
+            told = {"client": client, "reported": lambda pts, rate_hz, c=clock, r=reports: c() if r else None}
+            leg = Leg(leg_parts(face, voice, clock), sample_rate_hz=48_000, frame_samples=960, fill=True)
+            leg.apply(replace(WISHES, passthrough_voice=True))
+            track = ConvertedAudioTrack(leg.audio, leg.sound_sent)
+            await pump_audio(ScriptedTrack("audio", [_audio(n) for n in range(2)], clock), leg.audio, **timing | told)
+            await track.recv()
+            heads_s.append(track.capture_s)
+            await leg.close()
+
+    assert heads_s[1] == pytest.approx(heads_s[0], abs=1e-6)
 
 
 async def test_a_pump_drains_its_track_and_ends_with_it() -> None:

@@ -38,6 +38,8 @@ const MICROPHONE_MS = 20;
 /** Where the browser does not say how long its sound card takes. */
 export const SPEAKER_MS = 20;
 const BLOCK_MS = 10;
+/** Of sound; what the server takes for it. */
+const PACKET_MS = 20;
 
 /** Reads a report of RTCPeerConnection.getStats. @param {Iterable<Record<string, any>>} entries @param {number} atMs @returns {Totals} */
 export function summarise(entries, atMs) {
@@ -113,15 +115,15 @@ export function estimate(second, server) {
 }
 
 /**
- * From the lips to the ear: to the delay from a sound's sender report to its way into the sound card's queue comes what
- * lies before and behind. libwebrtc reports voice with the time at which a packet leaves, so its first sample is a packet
- * older, and as old as the device's buffer where that is longer.
+ * From the lips to the ear: to the delay from a sound's capture to its way into the sound card's queue comes what lies
+ * before and behind. The server has taken off already that libwebrtc reports voice with the time at which a packet leaves;
+ * a sample is as old as the device's buffer where that is longer than the packet.
  * @param {Spread | null} played @param {number | null} microphoneMs the capture device's buffer @param {number} speakerMs
  * @returns {Spread | null}
  */
 export function mouthToEar(played, microphoneMs, speakerMs) {
   if (!played) return null;
-  const around = Math.max(MICROPHONE_MS, (microphoneMs ?? 0) + BLOCK_MS) + speakerMs;
+  const around = Math.max(0, (microphoneMs ?? 0) + BLOCK_MS - PACKET_MS) + speakerMs;
   return { p50: played.p50 + around, p95: played.p95 + around };
 }
 
