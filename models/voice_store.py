@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -34,7 +35,10 @@ class VoiceConsent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class VoiceRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One voice. `difference` is the largest of a graph's audio to the imported network's, by hop in ms."""
+    """One voice. `difference` is the largest of a graph's output to the imported network's, by hop in ms.
+
+    `layout` is that of the graphs, `models.voice_graph`; a voice of another layout has to be imported again.
+    """
 
     name: Line
     version: Literal["v1", "v2"]
@@ -44,12 +48,20 @@ class VoiceRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     source_sha256: Line
     difference: dict[int, float]
     consent: VoiceConsent
-    layout: Literal[1] = 1
+    layout: Literal[2] = 2
 
     @property
     def frame_samples(self) -> int:
         """Samples of one 10 ms frame of this voice."""
         return self.sample_rate_hz // 100
+
+
+@dataclass(frozen=True, slots=True)
+class RungGraphs:
+    """The files of one rung."""
+
+    latent: Path
+    decoder: Path
 
 
 class VoiceStore:
@@ -72,13 +84,13 @@ class VoiceStore:
             sentence = f"{path} cannot be read as a voice: remove the voice and import it again."
             raise VoiceRefused("voice_damaged", sentence) from None
 
-    def graphs(self, voice_id: str) -> dict[Rung, Path]:
-        """The graph of every rung, all bytes verified. Raises `VoiceRefused` "voice_unknown" or "voice_damaged"."""
+    def graphs(self, voice_id: str) -> dict[Rung, RungGraphs]:
+        """The graphs of every rung, all bytes verified. Raises `VoiceRefused` "voice_unknown" or "voice_damaged"."""
         folder = self._folders.verified(voice_id)
-        paths = {rung: folder / graph_name(rung) for rung in LADDER}
-        if not all(path.is_file() for path in paths.values()):
+        graphs = {rung: graphs_in(folder, rung) for rung in LADDER}
+        if not all(path.is_file() for pair in graphs.values() for path in (pair.latent, pair.decoder)):
             raise VoiceRefused("voice_damaged", f"{folder} lacks a graph: remove the voice and import it again.")
-        return paths
+        return graphs
 
     @contextmanager
     def adding(self, voice_id: str) -> Iterator[Path]:
@@ -104,9 +116,10 @@ def write_record(folder: Path, record: VoiceRecord) -> None:
     (folder / RECORD_NAME).write_bytes(msgspec.json.format(msgspec.json.encode(record)))
 
 
-def graph_name(rung: Rung) -> str:
-    """The file of a rung."""
-    return f"hop_{rung.hop_ms:03}.onnx"
+def graphs_in(folder: Path, rung: Rung) -> RungGraphs:
+    """Where the graphs of a rung lie in a voice's folder."""
+    name = f"hop_{rung.hop_ms:03}"
+    return RungGraphs(folder / f"{name}_latent.onnx", folder / f"{name}_decoder.onnx")
 
 
 def voice_id(name: str) -> str:

@@ -3,7 +3,20 @@
 import numpy as np
 import pytest
 
-from models.voice_graph import AHEAD_FRAMES, HOPS_MS, LADDER, LEFT_FRAMES, Rung, inputs, stretch_matrix
+from models.voice_graph import (
+    AHEAD_FRAMES,
+    FLOW_FRAMES,
+    FLOWED_FRAMES,
+    HOPS_MS,
+    LADDER,
+    LEFT_FRAMES,
+    SEEN_FRAMES,
+    STEP_FRAMES,
+    Rung,
+    decoder_inputs,
+    latent_inputs,
+    stretch_matrix,
+)
 
 
 def test_the_ladder_is_on_the_grid_of_the_networks() -> None:
@@ -17,15 +30,17 @@ def test_the_ladder_is_on_the_grid_of_the_networks() -> None:
 def test_a_window_holds_the_hop_with_its_edges_at_every_formant(rung: Rung) -> None:
     """The highest formant, two semitones, stretches the hop and what is ahead of it by an eighth."""
     assert rung.decoded >= LEFT_FRAMES + (rung.hop + AHEAD_FRAMES) * 2 ** (2 / 12)
-    assert rung.decoded < rung.flowed < rung.seen
+    assert rung.steps * STEP_FRAMES == rung.hop
+    assert FLOW_FRAMES + STEP_FRAMES <= FLOWED_FRAMES < SEEN_FRAMES
 
 
 def test_inputs_are_named_and_sized_for_the_voice() -> None:
     """At 48 kHz a frame is 480 samples."""
-    ports = {port.name: port for port in inputs(Rung(40), feature_width=768, frame_samples=480)}
-    assert ports["features"].shape == (1, Rung(40).seen, 768)
-    assert ports["source_noise"].shape == (1, Rung(40).decoded * 480, 1)
-    assert ports["coarse_pitch"].dtype == "int64"
+    latent = {port.name: port for port in latent_inputs(Rung(60), feature_width=768)}
+    assert latent["features"].shape == (3, SEEN_FRAMES, 768)
+    assert latent["coarse_pitch"].dtype == "int64"
+    decoder = {port.name: port for port in decoder_inputs(Rung(40), frame_samples=480)}
+    assert decoder["source_noise"].shape == (1, Rung(40).decoded * 480, 1)
 
 
 def test_without_a_formant_nothing_is_stretched() -> None:

@@ -1,4 +1,4 @@
-"""A voice file in RVC's exact layout, imported whole: seven graphs that give what torch gives, and a consent record."""
+"""A voice file in RVC's exact layout, imported whole: graphs that give what torch gives, and a consent record."""
 
 import json
 from collections.abc import Mapping
@@ -16,9 +16,9 @@ from mirage_rtc.voice_commands import run_graph
 from models.convert.onnx_export import WEIGHTS_NAME
 from models.convert.voice_import import TOLERANCE, import_voice
 from models.voice_graph import LADDER
-from models.voice_probe import probe
+from models.voice_probe import decoder_probe, latent_probe
 from models.voice_refusal import VoiceRefused
-from models.voice_store import VoiceRecord, VoiceStore, graph_name
+from models.voice_store import VoiceRecord, VoiceStore
 from tests.test_voice_store import CONSENT
 from tests.voice_checkpoints import checkpoint, voice_file
 
@@ -46,7 +46,7 @@ def test_every_graph_gives_what_torch_gives(stored: tuple[VoiceStore, VoiceRecor
 
 
 def test_the_weights_are_stored_once_for_all_rungs(stored: tuple[VoiceStore, VoiceRecord]) -> None:
-    """110 MB, and seven graphs of nodes."""
+    """110 MB, and fourteen graphs of nodes."""
     store, _ = stored
     sizes = {path.name: path.stat().st_size for path in (store.root / "grace").iterdir()}
     assert 100e6 < sizes[WEIGHTS_NAME] < 130e6
@@ -55,20 +55,26 @@ def test_the_weights_are_stored_once_for_all_rungs(stored: tuple[VoiceStore, Voi
 
 
 def test_a_stored_graph_runs_and_its_inputs_are_heard(stored: tuple[VoiceStore, VoiceRecord]) -> None:
-    """Other features, pitch, phase, noise: other sound."""
+    """Other features, pitch, phase, noise, speaker: another latent, other sound."""
     store, record = stored
-    path, rung = store.graphs("grace")[LADDER[0]], LADDER[0]
-    given = probe(rung, record.feature_width, record.frame_samples)
-    audio = run_graph(path, given)
+    paths, rung = store.graphs("grace")[LADDER[0]], LADDER[0]
+    decoder_given = decoder_probe(rung, record.frame_samples)
+    audio = run_graph(paths.decoder, decoder_given)
     assert audio.shape == (1, rung.decoded * 400)
     assert 0 < np.abs(audio).max() <= 1
-    for name in ("features", "coarse_pitch", "latent_noise", "pitch_hz", "phase", "source_noise", "stretch", "speaker"):
-        other = given | {name: given[name][:, ::-1].copy() if given[name].ndim > 1 else given[name] + 1}
-        if name in {"coarse_pitch", "pitch_hz"}:
-            other = given | {name: given[name] * 2}
-        if name == "source_noise":
-            other = given | {name: given[name][:, ::-1].copy()}
-        assert not np.allclose(run_graph(path, other), audio, atol=1e-5), name
+    latent_given = latent_probe(rung, record.feature_width)
+    latent = run_graph(paths.latent, latent_given)
+    assert latent.shape == (1, 192, rung.hop)
+    for path, given, before in ((paths.decoder, decoder_given, audio), (paths.latent, latent_given, latent)):
+        for name, value in given.items():
+            other = given | {name: value + 1 if name == "speaker" else _changed(value)}
+            assert not np.allclose(run_graph(path, other), before, atol=1e-5), name
+
+
+def _changed(value: NDArray[Any]) -> NDArray[Any]:
+    """Twice the whole numbers or a pitch, which are constant; the others backwards."""
+    steady = value.dtype == np.int64 or np.ptp(value) == 0
+    return value * 2 if steady else value[:, ::-1].copy()
 
 
 def test_a_graph_that_differs_is_not_stored(tmp_path: Path) -> None:
@@ -99,4 +105,4 @@ def test_a_second_voice_of_the_same_name_is_refused_before_it_is_read(stored: tu
     with pytest.raises(VoiceRefused) as caught:
         imported(Path("nowhere.pth"), stored[0])
     assert caught.value.code == "voice_exists"
-    assert (stored[0].root / "grace" / graph_name(LADDER[0])).is_file()
+    assert (stored[0].root / "grace" / "hop_040_latent.onnx").is_file()

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from models.convert.onnx_export import SharedWeights, export
 from models.convert.rvc_checkpoint import RvcVoice, read_voice
-from models.convert.streaming_graph import StreamingGraph, ports, probe
-from models.voice_graph import LADDER, OUTPUT, Rung
+from models.convert.streaming_graph import DecoderGraph, LatentGraph, decoder_probe, latent_probe
+from models.voice_graph import AUDIO, LADDER, LATENT, Rung
 from models.voice_refusal import VoiceRefused
-from models.voice_store import VoiceConsent, VoiceRecord, VoiceStore, graph_name, voice_id, write_record
+from models.voice_store import VoiceConsent, VoiceRecord, VoiceStore, graphs_in, voice_id, write_record
 
 TOLERANCE = 1e-4
 """How far a graph's output may be from torch's, on a scale of 1."""
@@ -37,8 +37,8 @@ def import_voice(
         shared = SharedWeights(folder)
         difference = {}
         for rung in LADDER:
-            progress(f"exporting and checking the graph of hop {rung.hop_ms} ms")
-            difference[rung.hop_ms] = _export_rung(voice, rung, folder / graph_name(rung), shared, run)
+            progress(f"exporting and checking the graphs of hop {rung.hop_ms} ms")
+            difference[rung.hop_ms] = _export_rung(voice, rung, folder, shared, run)
         record = VoiceRecord(
             name=name,
             version=voice.version,
@@ -64,11 +64,25 @@ def compare(wanted: torch.Tensor, path: Path, given: Mapping[str, torch.Tensor],
     return difference
 
 
-def _export_rung(voice: RvcVoice, rung: Rung, path: Path, shared: SharedWeights, run: GraphRunner) -> float:
-    graph = StreamingGraph(voice.network, rung).eval()
-    made = probe(voice.shape, rung)
-    given = {port.name: made[port.name] for port in ports(voice.shape, rung)}
-    export(graph, given, OUTPUT, path, shared)
+def _export_rung(voice: RvcVoice, rung: Rung, folder: Path, shared: SharedWeights, run: GraphRunner) -> float:
+    """Both graphs of a rung; the larger difference."""
+    paths = graphs_in(folder, rung)
+    latent, decoder = LatentGraph(voice.network), DecoderGraph(voice.network)
+    return max(
+        _export_one(latent, latent_probe(voice.shape, rung), LATENT, paths.latent, shared, run),
+        _export_one(decoder, decoder_probe(voice.shape, rung), AUDIO, paths.decoder, shared, run),
+    )
+
+
+def _export_one(
+    graph: torch.nn.Module,
+    given: dict[str, torch.Tensor],
+    output: str,
+    path: Path,
+    shared: SharedWeights,
+    run: GraphRunner,
+) -> float:
+    export(graph.eval(), given, output, path, shared)
     with torch.inference_mode():
         wanted = graph(**given)
     return compare(wanted, path, given, run)
