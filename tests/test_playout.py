@@ -88,6 +88,20 @@ def test_the_timeline_is_never_shortened() -> None:
     assert np.all(np.diff(spoken) >= 0)
 
 
+def test_a_cushion_too_large_is_given_back_while_nobody_speaks() -> None:
+    """After five seconds of jitter speech keeps all but 1 % of its delay; a pause of 200 ms takes more away."""
+
+    def delay_ms(*, pause: bool) -> float:
+        call = SoundCall()
+        wave = np.full(500 * PACKET, 0.1, np.float32)
+        if pause:
+            wave[400 * PACKET : 410 * PACKET] = 0.0
+        call.run(8.4, wave=wave, late_s=lambda n: 0.05 if n < 250 and n % 4 == 1 else 0.0)
+        return 1000 * call.path.delay_s
+
+    assert delay_ms(pause=False) - delay_ms(pause=True) > 15
+
+
 def _sound(level: float, *, kind: str = "live", generation: int = 0) -> SafeSound:
     return SafeSound(samples=np.full(PACKET, level, np.float32), capture_s=0.0, kind=kind, generation=generation)  # type: ignore[arg-type]
 
