@@ -74,7 +74,9 @@ async def test_a_call_without_webrtc_goes_over_the_socket(tmp_path: Path) -> Non
         await call.go_live(server.link)
         await call.until_path("chunks", within_ms=120_000)
         frames = await call.watch(25, "#chunk-canvas")
+        async with asyncio.timeout(60):  # a loaded machine shows one picture in a second, and the card before it
+            while len({frame.tobytes() for frame in frames}) < 6:
+                frames += await call.watch(5, "#chunk-canvas")
 
     assert FaceWatch(clip).leaks(frames) == []
-    assert len({frame.tobytes() for frame in frames}) > 5
     assert call.errors == []
