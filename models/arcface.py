@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from models import face_templates
 from models.engines import Frame
 from models.face_templates import Points
-from models.runtime import Graph
+from models.runtime import Graph, NetworkError
 
 SIZE_PX = 112
 
@@ -30,7 +30,7 @@ class ArcFace:
     def embed(self, picture: Frame, faces: Sequence[Points]) -> NDArray[np.float32]:
         """Embeddings (n, 512) of the faces of a BGR picture whose points (5, 2) are given; rows of unit length.
 
-        Raises ValueError for points that have no alignment.
+        Raises ValueError for points that have no alignment, `NetworkError` for an answer that is not finite.
         """
         if not faces:
             return np.empty((0, 512), np.float32)
@@ -44,7 +44,10 @@ class ArcFace:
         """Embeddings (n, 512) of BGR crops as `aligned` makes them."""
         blob = cv2.dnn.blobFromImages(list(crops), 1 / 127.5, (SIZE_PX, SIZE_PX), (127.5, 127.5, 127.5), swapRB=True)
         (raw,) = self._graph.run({self._graph.inputs[0].name: blob})
-        return np.asarray(raw / np.linalg.norm(raw, axis=1, keepdims=True), np.float32)
+        lengths = np.linalg.norm(raw, axis=1, keepdims=True)
+        if not (np.isfinite(lengths) & (lengths > 0)).all():
+            raise NetworkError("the identity network gave nothing that is a direction")
+        return np.asarray(raw / lengths, np.float32)
 
 
 def mean_embedding(embeddings: NDArray[np.float32]) -> Embedding:

@@ -13,7 +13,9 @@ import numpy as np
 from models.engines import Frame
 from models.face_detector import Detection, FaceDetector
 from models.face_landmarks import SAME_FACE_IOU, FaceLandmarker, Landmarks
-from models.geometry import Floats, area, bounds, coincides, distance, grown, iou
+from models.face_ranks import KEEP_FACTOR, SPARE_TRACKS, choose, merged
+from models.frame_continuity import FrameContinuity
+from models.geometry import Floats, area, bounds, distance, grown, iou
 from models.one_euro import OneEuro
 from models.scene_change import SceneChange
 from models.vanished_faces import VanishedFace, VanishedFaces
@@ -22,10 +24,7 @@ _DETECT_EVERY = 5  # frames
 _MIN_SCORE = 0.3  # of a detection that is worth blurring
 _SURE_SCORE, _SURE_PRESENCE = 0.5, 0.9  # one of both makes a detection a face to follow
 _UNCONFIRMED_S = 0.7  # how long landmarks may say "face" while the detector says "none"
-_MAX_GAP_S = 0.5  # between frames, for landmarks to be followed
-_SPARE_TRACKS = 2  # faces followed beyond max_faces, so that their blur moves with them
 _MARGIN = 0.25  # of a blurred box, in shares of its side
-_KEEP_FACTOR = 1.3  # how much larger a newcomer must be to take the identity over
 _DRIFT_IOU = 0.5  # of landmarks and detection: below it, the landmarks have slid off the face
 _REACH = 1.0  # in face sides, from a track that drifted to its unclaimed detection
 
@@ -108,8 +107,7 @@ class FaceTracker:
         self._vanished = VanishedFaces()
         self._scene = SceneChange()
         self._since_detection = _DETECT_EVERY
-        self._size_px: tuple[int, int] | None = None
-        self._time_s: float | None = None
+        self._continuity = FrameContinuity()
 
     def update(self, frame: Frame, time_s: float) -> Tracks:
         """Account for the faces of `frame` (height, width, 3) BGR, captured at `time_s` (monotonic seconds)."""
@@ -118,9 +116,9 @@ class FaceTracker:
         self._since_detection += 1
         if self._detection_due(frame):
             self._detect(frame, time_s)
-        self._tracks = _merged(self._tracks)
+        self._tracks = merged(self._tracks)
         self._vanished.forget(time_s)
-        self._choose()
+        self._tracks = choose(self._tracks, self._vanished, max_faces=self._max_faces)
         result = self._result(time_s)
         for track in self._tracks:
             track.fresh = False
@@ -128,16 +126,14 @@ class FaceTracker:
 
     def _begin(self, frame: Frame, time_s: float) -> None:
         """Where landmarks cannot be followed (a pause, another picture size, time running back), look anew."""
-        if self._time_s is not None and time_s < self._time_s:
+        step = self._continuity.step(frame, time_s)
+        if step.rewound:
             self.reset()
-        size_px = (frame.shape[1], frame.shape[0])
-        resized = self._size_px is not None and size_px != self._size_px
-        if resized or (self._time_s is not None and time_s - self._time_s > _MAX_GAP_S):
+            self._continuity.step(frame, time_s)
+        if step.broken:
             self._lose(self._tracks)
             self._since_detection = _DETECT_EVERY
-        if self._size_px is not None and resized:
-            self._vanished.rescale(size_px[0] / self._size_px[0], size_px[1] / self._size_px[1])
-        self._size_px, self._time_s = size_px, time_s
+            self._vanished.rescale(*step.scale)
 
     def _follow(self, frame: Frame, time_s: float) -> None:
         lost = []
@@ -218,21 +214,10 @@ class FaceTracker:
 
     def _has_room(self, detection: Detection) -> bool:
         """Whether a face is worth a landmark run a frame: there are few, or it is much larger than one followed."""
-        if len(self._tracks) < self._max_faces + _SPARE_TRACKS:
+        if len(self._tracks) < self._max_faces + SPARE_TRACKS:
             return True
         followed = [float(area(track.box)) for track in self._tracks if not track.chosen]
-        return float(area(detection.box)) > _KEEP_FACTOR**2 * min(followed, default=np.inf)
-
-    def _choose(self) -> None:
-        """The largest faces wear the identity, with hysteresis; the place of one just lost is kept for it."""
-        ranked = sorted(self._tracks, key=lambda t: -float(area(t.box)) * (_KEEP_FACTOR**2 if t.chosen else 1.0))
-        places = max(0, self._max_faces - self._vanished.reserved)
-        for rank, track in enumerate(ranked):
-            track.chosen = rank < places
-        most = self._max_faces + _SPARE_TRACKS
-        self._tracks = ranked[:most]
-        for track in ranked[most:]:
-            self._vanished.remember(VanishedFace(box=track.box, time_s=track.seen_s))
+        return float(area(detection.box)) > KEEP_FACTOR**2 * min(followed, default=np.inf)
 
     def _result(self, time_s: float) -> Tracks:
         chosen = [track for track in self._tracks if track.chosen]
@@ -240,12 +225,3 @@ class FaceTracker:
         vanished = self._vanished.blurs(time_s, [track.box for track in chosen])
         faces = tuple(track.face() for track in chosen)
         return Tracks(faces=faces, others=(*followed, *vanished), trusted=not self._vanished.missing(time_s))
-
-
-def _merged(tracks: list[_Track]) -> list[_Track]:
-    """Two tracks on one face become the one that wears the identity, else the older."""
-    kept: list[_Track] = []
-    for track in sorted(tracks, key=lambda t: (not t.chosen, t.track_id)):
-        if not any(coincides(track.box, other.box) for other in kept):
-            kept.append(track)
-    return kept

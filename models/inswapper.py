@@ -40,11 +40,16 @@ class InSwapper:
         return np.asarray(mapped / np.linalg.norm(mapped), np.float32)
 
     def swap(self, crops: Sequence[Frame], latents: Sequence[Latent]) -> list[Frame]:
-        """Put one latent on each aligned BGR crop (128, 128, 3); the results are BGR crops of the same size."""
+        """Put one latent on each aligned BGR crop (128, 128, 3); the results are BGR crops of the same size.
+
+        Raises `NetworkError` for an answer that is not finite, or one colour all over: half precision that overflowed.
+        """
         if not crops:
             return []
         blob = cv2.dnn.blobFromImages(list(crops), 1 / 255, (SIZE_PX, SIZE_PX), swapRB=True)
         (out,) = self._graph.run({"target": blob, "source": np.stack(latents)})
+        if not np.isfinite(out).all() or (np.ptp(out, axis=(1, 2, 3)) == 0).any():
+            raise NetworkError("the swapper gave numbers that are not finite, or a single colour")
         pictures = np.clip(out.transpose(0, 2, 3, 1)[..., ::-1] * np.float32(255), 0, 255).astype(np.uint8)
         return [np.ascontiguousarray(picture) for picture in pictures]
 

@@ -5,13 +5,12 @@
 other one is blurred, and where the tracker cannot vouch for the frame nothing of it is kept.
 """
 
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from models import mask_art
+from models import mask_art, portrait_rules
 from models.catalog import FACE_DETECTOR, FACE_LANDMARKS
 from models.engines import FaceBox, Frame, IdentitySource, PortraitError, Swap
 from models.face_blur import blur_box
@@ -23,12 +22,11 @@ from models.face_tracker import FaceTracker, TrackedFace, Tracks
 from models.geometry import Floats
 from models.portrait import WornFace, make_portrait
 from models.runtime import LiteRTNetwork
+from models.stage_watch import StageWatch
 from models.store import Store
 
 MIN_PORTRAIT_SCORE = 0.5
 MIN_PORTRAIT_PRESENCE = 0.5
-SECOND_FACE_SHARE = 0.35
-"""A second face counts when its side is at least this share of the first one's: bystanders on posters do not."""
 HAIR_MARGIN, CHIN_MARGIN, SIDE_MARGIN = 0.35, 0.15, 0.2
 """How much wider than its landmarks a face is blurred, in shares of their box."""
 
@@ -49,25 +47,16 @@ class MeshFaceEngine:
         """Make an identity of a mask (KeyError for an unknown one) or a portrait (see `PortraitError`)."""
         if source.kind == "mask":
             return mask_art.worn(source.name)
-        if source.portrait is None:
-            raise PortraitError("portrait_no_face", "There is no picture. Choose one that shows a face from the front.")
-        return make_portrait(source.portrait, self._only_face(source.portrait))
+        picture = portrait_rules.picture(source)
+        return make_portrait(picture, self._only_face(picture))
 
     def open(self, *, max_faces: int) -> "MeshFaceWearer":
         """State for one call in which up to `max_faces` faces wear the identity."""
         return MeshFaceWearer(FaceTracker(self._detector, self._landmarker, max_faces=max_faces))
 
     def _only_face(self, portrait: Frame) -> Points:
-        found = sorted(self._detector.detect(portrait, MIN_PORTRAIT_SCORE), key=lambda d: -_side_px(d))
-        if not found:
-            raise PortraitError(
-                "portrait_no_face", "No face was found. Use a picture with one face, from the front and well lit."
-            )
-        if len(found) > 1 and _side_px(found[1]) > SECOND_FACE_SHARE * _side_px(found[0]):
-            raise PortraitError(
-                "portrait_several_faces", "There is more than one face. Crop the picture to the one to be worn."
-            )
-        rough = self._landmarker.locate(portrait, roi_from_detection(found[0]))
+        found = portrait_rules.only_face(self._detector.detect(portrait, MIN_PORTRAIT_SCORE), _side_px)
+        rough = self._landmarker.locate(portrait, roi_from_detection(found))
         fine = self._landmarker.locate(portrait, roi_from_landmarks(rough.points))
         if fine.score < MIN_PORTRAIT_PRESENCE:
             raise PortraitError(
@@ -94,7 +83,7 @@ class MeshFaceWearer:
 
     def swap(self, frame: Frame, time_s: float) -> Swap:
         """Dress or blur every face of `frame`, in place. Without trust in the tracks the whole frame is blurred."""
-        watch = _StageWatch()
+        watch = StageWatch()
         tracks = self._tracker.update(frame, time_s)
         watch.mark("track")
         if not tracks.trusted:
@@ -107,7 +96,7 @@ class MeshFaceWearer:
         self._forget(tracks)
         return Swap(frame=frame, faces=(*dressed, *_boxes(tracks.others)), stage_ms=watch.stage_ms)
 
-    def _dress(self, frame: Frame, face: TrackedFace, time_s: float, watch: "_StageWatch") -> FaceBox:
+    def _dress(self, frame: Frame, face: TrackedFace, time_s: float, watch: StageWatch) -> FaceBox:
         swapped = False
         if self._worn is not None:
             if face.fresh or face.track_id not in self._dressers:
@@ -120,19 +109,6 @@ class MeshFaceWearer:
     def _forget(self, tracks: Tracks) -> None:
         present = {face.track_id for face in tracks.faces}
         self._dressers = {name: dresser for name, dresser in self._dressers.items() if name in present}
-
-
-class _StageWatch:
-    """Thread CPU time of each stage of a frame, ms; a stage met twice (two faces) adds up."""
-
-    def __init__(self) -> None:
-        self.stage_ms: dict[str, float] = {}
-        self._last_s = time.thread_time()
-
-    def mark(self, stage: str) -> None:
-        now_s = time.thread_time()
-        self.stage_ms[stage] = self.stage_ms.get(stage, 0.0) + (now_s - self._last_s) * 1000
-        self._last_s = now_s
 
 
 def _side_px(detection: Detection) -> float:

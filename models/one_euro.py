@@ -1,6 +1,6 @@
 """The One-Euro filter for a cloud of landmarks: still when the face is still, without lag when it moves.
 
-Casiez, Roussel and Vogel, "1 euro Filter", CHI 2012. `face_tracker` keeps one a face.
+Casiez, Roussel and Vogel, "1 euro Filter", CHI 2012. The trackers keep one a face.
 """
 
 import numpy as np
@@ -27,7 +27,7 @@ class OneEuro:
         self._velocity = np.empty(0, np.float32)
 
     def step(self, points: Floats, time_s: float, height_px: float) -> Floats:
-        """Filter points (n, 3) measured at `time_s` of a face `height_px` high; returns a new array (n, 3) float32.
+        """Filter points (n, 2 or 3) measured at `time_s` of a face `height_px` high; returns a new array of that shape.
 
         The first points, and the first after a gap of 0.25 s or a step back in time, pass unchanged.
         """

@@ -10,12 +10,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models import face_mesh
-from models.engines import Frame, PortraitError
+from models import face_mesh, portrait_rules
+from models.engines import Frame
 
 TEXTURE_PX = 384
 TEXTURE_MARGIN = 1.32
-MIN_FACE_PX = 80
 MIRROR_BEYOND_YAW_DEG = 22.0
 MAX_YAW_DEG = 60.0
 APRON_REACH = face_mesh.apron_reach(1.14, 1.42)
@@ -78,15 +77,9 @@ def make_portrait(picture: Frame, landmarks: face_mesh.Points) -> WornFace:
 
 def _check(landmarks: face_mesh.Points, yaw_deg: float) -> None:
     extent = np.ptp(landmarks[face_mesh.OVAL, :2], axis=0)
-    if extent.max() < MIN_FACE_PX:
-        raise PortraitError(
-            "portrait_face_too_small",
-            f"The face is only {extent.max():.0f} pixels high. Use a picture in which it is at least {MIN_FACE_PX}.",
-        )
+    portrait_rules.require_size(float(extent.max()))
     if abs(yaw_deg) > MAX_YAW_DEG:
-        raise PortraitError(
-            "portrait_no_face", "The face is seen from the side. Use a picture that looks towards the camera."
-        )
+        raise portrait_rules.turned_away()
 
 
 def _crop(picture: Frame, landmarks: face_mesh.Points) -> tuple[Frame, face_mesh.Points]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.engines import Frame
-from models.runtime import Array, Graph
+from models.runtime import Array, Graph, NetworkError
 
 STRIDES_PX = (8, 16, 32)
 ANCHORS_PER_CELL = 2
@@ -60,7 +60,7 @@ class Scrfd:
         return []
 
     def detect_at(self, picture: Frame, size_px: int, *, min_score: float = MIN_SCORE) -> list[FoundFace]:
-        """As `detect`, at one of `sizes_px`."""
+        """As `detect`, at one of `sizes_px`. Raises `NetworkError` for an answer that is not finite."""
         blob, scale = _letterboxed(picture, size_px)
         outputs = self._graph.run({self._graph.inputs[0].name: blob})
         scores, rows = _decoded(outputs, self._centres[size_px], min_score)
@@ -104,15 +104,23 @@ def _decoded(outputs: tuple[Array, ...], centres: tuple[Floats, ...], min_score:
     scores, rows = [], []
     for level, stride in enumerate(STRIDES_PX):
         score = outputs[level].reshape(-1)
+        _require_finite(score)
         likely = np.flatnonzero(score >= min_score)
         at = centres[level][likely]
         sides = outputs[level + 3].reshape(-1, 4)[likely] * np.float32(stride)
         shifts = outputs[level + 6].reshape(-1, 10)[likely] * np.float32(stride)
         rows.append(np.concatenate([at - sides[:, :2], at + sides[:, 2:], np.tile(at, 5) + shifts], axis=1))
         scores.append(score[likely])
-    flat = np.concatenate(scores)
+    flat, found = np.concatenate(scores), np.concatenate(rows)
+    _require_finite(found)
     order = np.argsort(-flat, kind="stable")
-    return flat[order], np.concatenate(rows)[order]
+    return flat[order], found[order]
+
+
+def _require_finite(numbers: Array) -> None:
+    """A score that is no number would be a face that nobody hides."""
+    if not np.isfinite(numbers).all():
+        raise NetworkError("the face detector gave numbers that are not finite")
 
 
 def _suppressed(scores: Floats, boxes: Floats) -> NDArray[np.intp]:

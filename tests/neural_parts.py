@@ -1,0 +1,89 @@
+"""The neural engine with small networks in place of the operator's: SCRFD-500M, MobileFaceNet, InSwapper / 32.
+
+What the narrow swapper answers is no face, but it is never the one that it was shown. `SmallNeuralEngine` runs in a
+lane by its dotted path, with faults of this engine's own parts; counters start again with every worker.
+"""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from models.arcface import ArcFace
+from models.inswapper import InSwapper
+from models.model_spec import TensorSpec
+from models.neural_face_catalog import ARCFACE_CONTRACT, INSWAPPER_CONTRACT, SCRFD_CONTRACT
+from models.neural_face_engine import NeuralFaceEngine
+from models.neural_graph import last_initializer, with_open_batch
+from models.runtime import Array, Graph, NetworkError, OnnxGraph
+from models.scrfd import Scrfd
+from tests.asset_frames import GOLDEN, MODELS
+
+NARROW = GOLDEN / "inswapper_narrow" / "inswapper_narrow.onnx"
+
+
+@functools.cache
+def detector_graph() -> OnnxGraph:
+    """SCRFD-500M."""
+    return OnnxGraph(MODELS / "det_500m.onnx", SCRFD_CONTRACT)
+
+
+@functools.cache
+def encoder() -> ArcFace:
+    """MobileFaceNet."""
+    return ArcFace(OnnxGraph(MODELS / "w600k_mbf_deq_fp32.onnx", ARCFACE_CONTRACT))
+
+
+@functools.cache
+def swapper_graph() -> OnnxGraph:
+    """InSwapper with all widths divided by 32."""
+    return OnnxGraph(NARROW, INSWAPPER_CONTRACT, content=with_open_batch(NARROW.read_bytes()))
+
+
+class FaultyGraph:
+    """A graph that answers otherwise from run `first` to `last`, counted from 1: see `fault`."""
+
+    def __init__(self, inner: Graph, fault: str = "", first: int = 0, last: int = 0) -> None:
+        self._inner = inner
+        self.inputs: tuple[TensorSpec, ...] = inner.inputs
+        self.outputs: tuple[TensorSpec, ...] = inner.outputs
+        self.fault, self.first, self.last = fault, first, last
+        self.runs = 0
+
+    def run(self, feeds: Mapping[str, Array]) -> tuple[Array, ...]:
+        """Count, then fail or answer."""
+        self.runs += 1
+        if not self.first <= self.runs <= self.last:
+            return self._inner.run(feeds)
+        if self.fault == "raises":
+            raise NetworkError("a network failed while it ran: out of memory")
+        if self.fault == "echoes":
+            return (feeds["target"],)
+        value = {"not finite": np.nan, "constant": 0.0, "sees nothing": 0.0}[self.fault]
+        return tuple(np.full_like(out, value) for out in self._inner.run(feeds))
+
+
+def small_engine(*, detector: Graph | None = None, swapper: Graph | None = None) -> NeuralFaceEngine:
+    """The engine over small networks, or others in their place."""
+    found = Scrfd(detector or detector_graph())
+    return NeuralFaceEngine(found, encoder(), InSwapper(swapper or swapper_graph(), last_initializer(NARROW)))
+
+
+class SmallNeuralEngine:
+    """The same by a dotted path: `part` ("detector" or "swapper") has `fault` from run `first` to `last`."""
+
+    name = "small neural"
+
+    def __init__(self, part: str = "", fault: str = "", first: int = 0, last: int = 0) -> None:
+        detector = FaultyGraph(detector_graph(), fault, first, last) if part == "detector" else None
+        swapper = FaultyGraph(swapper_graph(), fault, first, last) if part == "swapper" else None
+        self._engine = small_engine(detector=detector, swapper=swapper)
+
+    def prepare(self, source: Any) -> Any:
+        """As the engine."""
+        return self._engine.prepare(source)
+
+    def open(self, *, max_faces: int) -> Any:
+        """As the engine."""
+        return self._engine.open(max_faces=max_faces)

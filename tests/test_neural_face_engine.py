@@ -1,0 +1,240 @@
+"""The neural engine over small networks: who is swapped, who is blurred, and that every doubt hides the face."""
+
+import itertools
+
+import cv2
+import numpy as np
+import pytest
+
+from models import inswapper
+from models.carried_faces import CarriedFace, CarriedFaces, FaceCarrier
+from models.engines import Frame, IdentitySource, PortraitError, Swap
+from models.neural_face_engine import FAULTS_TO_RESTART, NeuralFaceWearer
+from models.runtime import NetworkError
+from tests.asset_frames import CLIPS, frames, picture, with_golden
+from tests.neural_parts import FaultyGraph, detector_graph, small_engine, swapper_graph
+
+PORTRAIT = IdentitySource(kind="mask", name="porcelain")
+TWO = "grid_two_people.mp4"
+pytestmark = with_golden
+
+
+def wearer(fault: str = "", *, part: str = "swapper", first: int = 1, last: int = 10_000) -> NeuralFaceWearer:
+    """A call that wears a mask, with a fault in one of its networks."""
+    swapper = FaultyGraph(swapper_graph(), fault, first, last) if fault and part == "swapper" else None
+    detector = FaultyGraph(detector_graph(), fault, first, last) if fault and part == "detector" else None
+    engine = small_engine(swapper=swapper, detector=detector)
+    one = engine.open(max_faces=1)
+    one.wear(engine.prepare(PORTRAIT))
+    return one
+
+
+def shown(clip: tuple[Frame, ...], one: NeuralFaceWearer) -> list[Swap]:
+    """A clip at 25 frames a second."""
+    return [one.swap(frame.copy(), index / 25) for index, frame in enumerate(clip)]
+
+
+def middle_of_face(frame: Frame, swap: Swap) -> Frame:
+    """The pixels between the eyes and the mouth of the first face."""
+    face = swap.faces[0]
+    x, y = int(face.x_px + face.width_px / 2), int(face.y_px + face.height_px / 2)
+    return frame[y - 15 : y + 15, x - 15 : x + 15]
+
+
+def hidden(raw: Frame, swap: Swap) -> bool:
+    """Whether no detail of the raw face is left: its fine structure, what a coarse blur takes away, is gone."""
+    before, after = (
+        region.astype(np.float32) - cv2.GaussianBlur(region, (0, 0), 4).astype(np.float32)
+        for region in (middle_of_face(raw, swap), middle_of_face(swap.frame, swap))
+    )
+    return float((before * after).sum()) < 0.25 * float((before * before).sum())
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_every_frame_is_swapped_and_its_stages_are_timed(name: str) -> None:
+    """From the first frame on; detection shows only where it ran."""
+    swaps = shown(frames(name), wearer())
+    assert [swap.swapped for swap in swaps] == [1] * 75
+    assert all(hidden(raw, swap) for raw, swap in zip(frames(name), swaps, strict=True))
+    assert {"track", "align", "swap", "paste"} <= set(swaps[1].stage_ms)
+    assert sum("detect" in swap.stage_ms for swap in swaps) <= 0.25 * 75
+
+
+def test_the_largest_wears_the_identity_and_the_other_is_blurred() -> None:
+    """One of two swapped, one blurred to nothing that a detector finds; with two places both."""
+    engine = small_engine()
+    for places in (1, 2):
+        one = engine.open(max_faces=places)
+        one.wear(engine.prepare(PORTRAIT))
+        swap = one.swap(picture(TWO).copy(), 0.0)
+        assert [face.swapped for face in swap.faces] == [True, places == 2]
+        other = swap.faces[1]
+        x0, y0 = int(other.x_px + other.width_px / 4), int(other.y_px + other.height_px / 4)
+        box = (slice(y0, y0 + int(other.height_px / 2)), slice(x0, x0 + int(other.width_px / 2)))
+        assert np.abs(swap.frame[box].astype(int) - picture(TWO)[box]).mean() > 4
+
+
+def test_before_an_identity_all_is_blurred_and_nobody_counts_as_swapped() -> None:
+    """And again when it is taken away."""
+    engine = small_engine()
+    one = engine.open(max_faces=1)
+    raw = picture("grid_bbaf2n.mpg@5")
+    for identity in (None, engine.prepare(PORTRAIT), None):
+        one.wear(identity)
+        swap = one.swap(raw.copy(), 0.0)
+        assert swap.swapped == (identity is not None)
+        assert hidden(raw, swap)
+    with pytest.raises(TypeError, match="prepare"):
+        one.wear("porcelain")
+
+
+def test_a_change_of_identity_shows_from_the_next_frame() -> None:
+    """Another latent, other pixels; nothing of the tracks before is kept."""
+    engine = small_engine()
+    one = engine.open(max_faces=1)
+    raw, results = picture("grid_bbaf2n.mpg@5"), []
+    for name in ("porcelain", "synthetic:9"):
+        one.wear(engine.prepare(IdentitySource(kind="mask", name=name)))
+        results.append(one.swap(raw.copy(), 0.0))
+    assert all(swap.swapped == 1 for swap in results)
+    first, second = (middle_of_face(swap.frame, swap).astype(int) for swap in results)
+    assert np.abs(first - second).mean() > 10
+
+
+def test_no_face_is_no_swap() -> None:
+    """The gate decides what is shown then."""
+    swap = wearer().swap(np.full((288, 360, 3), 127, np.uint8), 0.0)
+    assert (swap.faces, swap.swapped) == ((), 0)
+
+
+@pytest.mark.parametrize(
+    ("part", "fault"),
+    [("swapper", "not finite"), ("swapper", "constant"), ("swapper", "raises"), ("detector", "not finite")],
+)
+def test_nonsense_of_a_network_raises_and_the_next_frame_starts_afresh(part: str, fault: str) -> None:
+    """No frame comes back at all, so that none can be sent."""
+    one = wearer(fault, part=part, last=1)
+    raw = picture("grid_bbaf2n.mpg@5")
+    with pytest.raises(NetworkError):
+        one.swap(raw.copy(), 0.0)
+    assert one.swap(raw.copy(), 0.04).swapped == 1
+
+
+def test_a_swapper_that_gives_back_what_it_was_shown_swaps_nobody() -> None:
+    """The face is blurred and does not count."""
+    raw = picture("grid_bbaf2n.mpg@5")
+    swap = wearer("echoes").swap(raw.copy(), 0.0)
+    assert swap.swapped == 0
+    assert hidden(raw, swap)
+
+
+def test_networks_that_fail_again_and_again_end_the_process() -> None:
+    """A lost GPU: its lane starts another. A frame that goes through starts the count again."""
+    raw = picture("grid_bbaf2n.mpg@5")
+    one = wearer("raises", first=FAULTS_TO_RESTART)
+    for number in range(FAULTS_TO_RESTART - 1):
+        one.swap(raw.copy(), number / 25)
+    for number in range(FAULTS_TO_RESTART - 1):
+        with pytest.raises(NetworkError):
+            one.swap(raw.copy(), 1 + number / 25)
+    with pytest.raises(SystemExit, match="in a row"):
+        one.swap(raw.copy(), 2.0)
+
+
+BOX = np.array([100, 100, 200, 240], np.float32)
+FRONT = np.asarray((inswapper.TEMPLATE_PX - [64, 72]) * 1.1 + [150, 175], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("change", "kept"),
+    [
+        ({}, True),
+        ({"confidence": 0.39}, False),
+        ({"points": np.full((5, 2), np.nan, np.float32)}, False),
+        ({"points": np.full((5, 2), 150, np.float32)}, False),
+        ({"points": FRONT[[4, 2, 0, 1, 3]]}, False),
+        ({"box": np.array([100, 100, 120, 122], np.float32)}, False),
+        ({"box": BOX - np.array([160, 0, 160, 0], np.float32)}, False),
+        ({"box": BOX - np.array([140, 0, 140, 0], np.float32)}, True),
+        ({"box": np.array([-300, -300, 700, 700], np.float32)}, False),
+        ({"box": np.array([100, np.inf, 200, 240], np.float32)}, False),
+    ],
+    ids=["good", "unsure", "nan", "coincide", "scrambled", "small", "outside", "half", "huge", "infinite"],
+)
+def test_a_face_whose_place_is_in_doubt_is_blurred(
+    change: dict[str, object], kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Swapped only when it is surely there, large enough, inside the picture, and its points are those of a face."""
+    given = {"track_id": 1, "points": FRONT, "box": BOX, "confidence": 0.9, "stable": True} | change
+    seen = CarriedFaces(faces=(CarriedFace(**given),), others=(), trusted=True, searched=True)  # type: ignore[arg-type]
+    monkeypatch.setattr(FaceCarrier, "update", lambda *_: seen)
+    raw = np.random.default_rng(5).integers(0, 256, (288, 360, 3), np.uint8)
+    swap = wearer().swap(raw.copy(), 0.0)
+    assert swap.swapped == kept
+    assert (swap.frame != raw).any() or change.get("box") is not None
+
+
+def test_without_trust_the_whole_frame_is_blurred(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever the lost face went."""
+    seen = CarriedFaces(faces=(), others=(BOX,), trusted=False, searched=True)
+    monkeypatch.setattr(FaceCarrier, "update", lambda *_: seen)
+    raw = np.random.default_rng(5).integers(0, 256, (288, 360, 3), np.uint8)
+    swap = wearer().swap(raw.copy(), 0.0)
+    assert [face.swapped for face in swap.faces] == [False]
+    assert swap.frame.std() < 0.2 * raw.std()
+
+
+def test_two_calls_in_turn_wear_nothing_of_each_other() -> None:
+    """Interleaved frame by frame, bit by bit what each gives alone."""
+    engine = small_engine()
+    identities = [engine.prepare(IdentitySource(kind="mask", name=name)) for name in ("porcelain", "carved")]
+    clips = [frames(name)[:20] for name in CLIPS[:2]]
+    alone = []
+    for identity, clip in zip(identities, clips, strict=True):
+        one = engine.open(max_faces=1)
+        one.wear(identity)
+        alone.append([swap.frame for swap in shown(clip, one)])
+    pair = [engine.open(max_faces=1) for _ in identities]
+    for one, identity in zip(pair, identities, strict=True):
+        one.wear(identity)
+    for index, call in itertools.product(range(20), range(2)):
+        swap = pair[call].swap(clips[call][index].copy(), index / 25)
+        np.testing.assert_array_equal(swap.frame, alone[call][index])
+
+
+def test_a_portrait_becomes_an_identity() -> None:
+    """A unit latent, its own; masks have others; the engine warms up on all its networks."""
+    engine = small_engine()
+    engine.warm_up()
+    portrait = IdentitySource(kind="portrait", name="p", portrait=picture("astronaut.png"))
+    latents = [engine.prepare(source).latent for source in (portrait, portrait, PORTRAIT)]
+    np.testing.assert_array_equal(latents[0], latents[1])
+    assert float(latents[0] @ latents[2]) < 0.5
+    assert np.linalg.norm(latents[0]) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("portrait", "code"),
+    [
+        (np.zeros((200, 200, 3), np.uint8), "portrait_no_face"),
+        (None, "portrait_no_face"),
+        ("two", "portrait_several_faces"),
+        ("small", "portrait_face_too_small"),
+    ],
+)
+def test_an_unusable_portrait_is_refused_with_the_embedded_engine_s_codes(
+    portrait: Frame | str | None, code: str
+) -> None:
+    """Nobody, several people, too small."""
+    if isinstance(portrait, str):
+        shrunk = cv2.resize(picture("grid_bbaf2n.mpg@5"), None, fx=0.4, fy=0.4)
+        portrait = picture(TWO) if portrait == "two" else np.asarray(shrunk, np.uint8)
+    with pytest.raises(PortraitError) as refused:
+        small_engine().prepare(IdentitySource(kind="portrait", name="p", portrait=portrait))
+    assert refused.value.code == code
+
+
+def test_a_name_that_is_no_mask() -> None:
+    """KeyError, as the embedded engine has it."""
+    with pytest.raises(KeyError):
+        small_engine().prepare(IdentitySource(kind="mask", name="nobody"))
