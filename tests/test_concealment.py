@@ -164,6 +164,16 @@ def test_a_pause_of_a_sender_is_contiguous_and_quiet() -> None:
     assert max(float(np.abs(samples).max()) for pts, samples in heard if pts > 1.2 * RATE_HZ) < 0.01
 
 
+def test_short_frames_are_concealed_in_long_ones() -> None:
+    """A gap of 2.5 ms frames costs the decoder a call for each 20 ms, and the rest in its own step."""
+    concealment = Concealment()
+    concealment.before(JitterFrame(data=b"\xe0", timestamp=0), lost=False)
+    parts = concealment.before(JitterFrame(data=b"\xe0", timestamp=120 + 24_000 - 720), lost=False)
+
+    assert [frame_samples(part.data[0]) for part in parts] == [960] * 24 + [120] * 2
+    assert [part.timestamp for part in parts] == [120 + 960 * n for n in range(24)] + [23_160, 23_280]
+
+
 def test_a_step_back_and_a_malformed_packet_fill_nothing() -> None:
     """A sender that began anew is followed; what the decoder will refuse leaves its gap to the next packet."""
     concealment = Concealment()

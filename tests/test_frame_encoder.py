@@ -12,6 +12,7 @@ from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtp import compute_audio_level_dbov
 from av import AudioFrame, VideoFrame
 
+from mirage_rtc.aiortc_private import frame_encoder
 from mirage_rtc.aiortc_private.frame_encoder import EncoderSettings, FrameEncoder, audio_level_dbov, packetize_h264
 from mirage_rtc.h264_encoder import NVENC, RealtimeH264Encoder
 from mirage_rtc.opus_encoder import VoiceEncoder
@@ -130,3 +131,32 @@ def test_the_audio_level_is_upstreams(peak: int) -> None:
     frame = AudioFrame.from_ndarray(pcm, format="s16", layout="mono")
 
     assert abs(audio_level_dbov(frame) - compute_audio_level_dbov(frame)) <= 1
+
+
+async def test_hardware_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sender is told, and x264 takes the next picture."""
+    monkeypatch.setattr(frame_encoder, "ENCODE_MAX_S", 0.05)
+    hang = threading.Event()
+    with ThreadPoolExecutor(2) as threads:
+        encoder = _encoder(threads, h264=NVENC)
+        encoder._codec = Mute(hang)
+        with pytest.raises(TimeoutError):
+            await encoder.encode(CODECS["H264"], _picture(), False)
+        encoder._codec = RealtimeH264Encoder(500, 900, packetize_h264, name=NVENC)
+        encoder.give_up()
+        payloads, _ = await encoder.encode(CODECS["H264"], _picture(1), True)
+        hang.set()
+
+    assert payloads
+
+
+class Mute:
+    """An encoder whose driver does not answer."""
+
+    def __init__(self, hang: threading.Event) -> None:
+        self._hang = hang
+
+    def encode(self, frame: VideoFrame, key: bool) -> tuple[list[bytes], int]:
+        """Wait for the end of the test."""
+        self._hang.wait(10)
+        return [], 0

@@ -10,19 +10,21 @@ import aiortc.rtcrtpreceiver
 import pytest
 from aiortc import RTCRtpReceiver
 from aiortc.jitterbuffer import JitterFrame
+from aiortc.rtcdtlstransport import RtpRouter
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpReceiveParameters
 from aiortc.rtcrtpreceiver import RemoteStreamTrack
 from aiortc.rtp import RtcpPacket, RtcpPsfbPacket, RtcpRtpfbPacket, RtcpSenderInfo, RtcpSrPacket, RtpPacket
 
 from mirage_rtc.aiortc_private.nack_list import FIRST_INTERVAL_S
-from mirage_rtc.aiortc_private.receiver import PLI_EVERY_S, STALL_S, TunedReceiver
+from mirage_rtc.aiortc_private.receiver import PLI_EVERY_S, SOURCES_MAX, STALL_S, TunedReceiver
 from tests.call_parts import Hands
 from tests.rtp_wire import Wire
 
 H264 = RTCRtpCodecParameters(mimeType="video/H264", clockRate=90_000, payloadType=97)
 TOUCHED = (
     "__kind __codecs __jitter_buffer __decoder_queue __timestamp_mapper __nack_generator __rtx_ssrc "
-    "__decoder_thread __stop_decoder _handle_rtp_packet _handle_rtcp_packet _send_rtcp_nack _send_rtcp_pli"
+    "__decoder_thread __stop_decoder _handle_rtp_packet _handle_rtcp_packet _send_rtcp_nack _send_rtcp_pli _run_rtcp "
+    "__rtcp_exited"
 )
 
 
@@ -45,10 +47,10 @@ class Rig:
         self.upstream._RTCRtpReceiver__decoder_thread = object()
         self.tuned = TunedReceiver(self.upstream, clock=self.clock, on_packet=lambda: None)
 
-    async def take(self, sequence: int, *, key: bool = False) -> None:
+    async def take(self, sequence: int, *, key: bool = False, ssrc: int = 5) -> None:
         """One packet of picture `sequence // 2`."""
         packet = RtpPacket(
-            payload_type=97, sequence_number=sequence, timestamp=sequence // 2 * 4500, marker=sequence % 2, ssrc=5
+            payload_type=97, sequence_number=sequence, timestamp=sequence // 2 * 4500, marker=sequence % 2, ssrc=ssrc
         )
         packet.payload = b"\x65\x88" if key else b"\x41\x9a"
         await self.upstream._handle_rtp_packet(packet, 0)
@@ -156,6 +158,33 @@ async def test_the_peers_reports_say_when_a_frame_was_captured() -> None:
 
     assert rig.tuned.sender_s(0, 90_000) == 3_000_000_000.6
     assert rig.tuned.sender_s(90_000, 90_000) == 3_000_000_001.6
+
+
+async def test_a_peer_of_many_sources_is_heard_on_few() -> None:
+    """Upstream keeps a table of every SSRC and reports on all; over 255 it can send no report, nor stop."""
+    rig = Rig()
+    router = rig.upstream.transport._rtp_router = RtpRouter()
+    for ssrc in range(400):
+        router.ssrc_table[ssrc] = rig.upstream
+        await rig.take(0, key=True, ssrc=ssrc)
+
+    assert set(router.ssrc_table) == set(rig.upstream._RTCRtpReceiver__remote_streams) == set(range(SOURCES_MAX))
+
+
+async def test_a_report_that_cannot_be_written_does_not_keep_a_receiver_from_stopping() -> None:
+    """Its task goes on, and ends when it is told to."""
+    rig = Rig()
+    reports: list[None] = []
+
+    async def fail() -> None:
+        reports.append(None)
+        if len(reports) < 3:
+            raise OverflowError
+        rig.upstream._RTCRtpReceiver__rtcp_exited.set()
+
+    rig.tuned._report_on = fail
+    await asyncio.wait_for(rig.upstream._run_rtcp(), 5)
+    assert len(reports) == 3
 
 
 class _StuckDecoder:

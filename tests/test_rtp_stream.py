@@ -119,3 +119,15 @@ def test_what_is_forgotten_is_gone() -> None:
     stream.forget()
 
     assert stream.again(number, not_within_s=0.0) is None
+
+
+def test_a_number_beyond_the_wrap_is_the_one_after_it() -> None:
+    """Upstream's parser of a NACK counts on from 65535 to 65536."""
+    clock = FakeClock()
+    stream = RtpStream(ssrc=1, payload_type=97, rtx=None, clock=clock)
+    stream._sequence = 65_535
+    for _ in range(2):
+        stream.packet(b"x", 0, last=True, extension=b"")
+
+    assert stream.again(65_535, not_within_s=0.0) is not None
+    assert stream.again(65_536, not_within_s=0.0) is not None

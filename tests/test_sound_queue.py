@@ -8,12 +8,13 @@ from typing import Any
 
 import aiortc.rtcrtpreceiver
 import numpy as np
+import pytest
 from aiortc.codecs import get_encoder
 from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from av import AudioFrame
 
-from mirage_rtc.aiortc_private.sound_queue import AHEAD_MAX_S, SoundQueue
+from mirage_rtc.aiortc_private.sound_queue import AHEAD_MAX_S, REFUSED_COSTS_S, SoundQueue
 
 OPUS = RTCRtpCodecParameters(mimeType="audio/opus", clockRate=48_000, channels=2, payloadType=96)
 
@@ -104,6 +105,26 @@ def test_a_flood_is_not_decoded() -> None:
     for index in range(100):
         ear.queue.put((OPUS, JitterFrame(data=packets[0].data, timestamp=(300 + index) * 960)))
     assert 4 <= len(ear.heard) - before <= 8
+
+
+def test_what_cannot_be_decoded_is_told_once_a_second_and_costs_as_much(caplog: pytest.LogCaptureFixture) -> None:
+    """A peer fills neither the log nor the event loop."""
+    ear = Ear()
+    for index in range(2000):
+        ear.queue.put((OPUS, JitterFrame(data=b"\xff\xff\xff", timestamp=index * 960)))
+    assert len(caplog.records) == 1
+    assert ear.queue.dropped == 2000 - AHEAD_MAX_S / REFUSED_COSTS_S
+
+
+def test_a_pause_costs_nothing_where_there_is_no_credit() -> None:
+    """Nothing is even asked of the concealment."""
+    ear = Ear()
+    packet = _packets(1)[0]
+    for index in range(200):
+        ear.queue.put((OPUS, JitterFrame(data=packet.data, timestamp=index * 960)))
+    before = ear.queue.concealment.pause_samples
+    ear.queue.put((OPUS, JitterFrame(data=packet.data, timestamp=300 * 960)))
+    assert ear.queue.concealment.pause_samples == before
 
 
 def test_upstream_s_thread_sleeps_until_the_end_and_then_ends_the_track() -> None:

@@ -32,6 +32,14 @@ def frame_samples(toc: int) -> int:
     return round(frame_ms * RATE_HZ / 1000)
 
 
+def _of_20_ms(toc: int) -> int:
+    """The TOC byte of the same mode and bandwidth with frames of at least 20 ms."""
+    config = toc >> 3
+    if config < _CELT_CONFIG:
+        return toc if frame_samples(toc) >= 960 else toc | 0x08
+    return toc | 0x18
+
+
 def packet_samples(data: bytes) -> int:
     """Samples at 48 kHz in a packet (RFC 6716 §3.2); 0 of one that is malformed."""
     if not data:
@@ -66,11 +74,18 @@ class Concealment:
     def _fill(self, gap: int, *, lost: bool) -> list[JitterFrame]:
         if self._toc is None or gap <= 0:
             return []
-        step = frame_samples(self._toc)
         if lost:
-            count = min(gap, LOST_MAX_SAMPLES) // step
-            self.lost_samples += count * step
+            gap = min(gap, LOST_MAX_SAMPLES)
+        elif gap > PAUSE_MAX_SAMPLES:
+            return []
+        parts, filled = [], 0
+        for toc in dict.fromkeys((_of_20_ms(self._toc), self._toc)):  # few long parts, the rest in the packet's own
+            step = frame_samples(toc)
+            while gap - filled >= step:
+                parts.append(JitterFrame(data=bytes([toc]), timestamp=self._end + filled))
+                filled += step
+        if lost:
+            self.lost_samples += filled
         else:
-            count = gap // step if gap <= PAUSE_MAX_SAMPLES else 0
-            self.pause_samples += count * step
-        return [JitterFrame(data=bytes([self._toc]), timestamp=self._end + n * step) for n in range(count)]
+            self.pause_samples += filled
+        return parts

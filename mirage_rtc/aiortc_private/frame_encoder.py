@@ -25,6 +25,9 @@ from mirage_rtc.vp8_encoder import RealtimeVp8Encoder
 
 logger = logging.getLogger(__name__)
 
+ENCODE_MAX_S = 2.0
+"""Hardware that takes longer hangs, as a driver may: it is given up, and its thread with it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderSettings:
@@ -53,7 +56,7 @@ class FrameEncoder:
         return self._bitrate.target_bps
 
     async def encode(self, codec: Any, frame: Any, key: bool) -> tuple[list[bytes], int]:
-        """Payloads and their timestamp. Raises what the encoder raises.
+        """Payloads and their timestamp. Raises what the encoder raises, TimeoutError where it hangs.
 
         A voice frame is encoded here and now: it takes 0.1 to 0.2 ms, the hop to a thread and back takes 0.14 ms.
         """
@@ -61,7 +64,8 @@ class FrameEncoder:
         if isinstance(frame, AudioFrame):
             payloads: tuple[list[bytes], int] = encode(frame, key)
             return payloads
-        return await asyncio.get_running_loop().run_in_executor(self._settings.threads, encode, frame, key)
+        async with asyncio.timeout(ENCODE_MAX_S if self._h264 != SOFTWARE else None):
+            return await asyncio.get_running_loop().run_in_executor(self._settings.threads, encode, frame, key)
 
     def forget(self) -> None:
         """Let go of the 6.5 ms of sound that Opus holds back: they die with the encoder that holds them."""

@@ -4,6 +4,7 @@ on the server, or by a client for its own; who makes it runs `run` and cancels t
 """
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any, cast
@@ -19,11 +20,15 @@ from mirage_rtc.aiortc_private.rtp_timeline import RtpTimeline
 from mirage_rtc.aiortc_private.sound_queue import SoundQueue
 from mirage_rtc.capture_marks import ReportTransit
 
+logger = logging.getLogger(__name__)
+
 TICK_S, BUSY_TICK_S = 0.02, 0.005
 """How often to look what is due, and how often while packets are missing."""
 STALL_S = 0.25
 """Packets come and no frame is whole for this long: a key frame is asked for."""
 PLI_EVERY_S = 0.5
+SOURCES_MAX = 8
+"""SSRCs heard on one track: its own, its retransmissions', and what a browser changes to in mid-call."""
 _VIDEO_CAPACITY, _AUDIO_CAPACITY = 512, 16
 _NTP_FRACTION = 1 << 32
 
@@ -59,6 +64,7 @@ class TunedReceiver:
         self._report: tuple[float, int] | None = None
         self.reports = ReportTransit()
         self._ending: threading.Thread | None = None
+        self._sources: set[int] = set()
         self._install()
 
     @property
@@ -109,6 +115,7 @@ class TunedReceiver:
             upstream._RTCRtpReceiver__nack_generator = self._nacks
         self._handle_rtp, upstream._handle_rtp_packet = upstream._handle_rtp_packet, self._take_rtp
         self._handle_rtcp, upstream._handle_rtcp_packet = upstream._handle_rtcp_packet, self._take_rtcp
+        self._report_on, upstream._run_rtcp = upstream._run_rtcp, self._run_rtcp
         self._send_pli, upstream._send_rtcp_pli = upstream._send_rtcp_pli, self._take_pli
 
     def _decode_queue(self) -> DecodeQueue | SoundQueue:
@@ -120,7 +127,18 @@ class TunedReceiver:
         codec = self._upstream._RTCRtpReceiver__codecs.get(packet.payload_type)
         return codec.name if codec is not None else ""
 
+    def _is_known(self, packet: RtpPacket) -> bool:
+        """Whether a packet is of a source that may be heard; upstream would keep tables of any number of them."""
+        if len(self._sources) < SOURCES_MAX:
+            self._sources.add(packet.ssrc)
+        if packet.ssrc in self._sources:
+            return True
+        self._upstream.transport._rtp_router.ssrc_table.pop(packet.ssrc, None)
+        return False
+
     async def _take_rtp(self, packet: RtpPacket, arrival_time_ms: int) -> None:
+        if not self._is_known(packet):
+            return
         self._on_packet()
         self._ssrc = self._upstream._RTCRtpReceiver__rtx_ssrc.get(packet.ssrc, packet.ssrc)
         before = self._decode.offered
@@ -134,6 +152,14 @@ class TunedReceiver:
             self._waiting_since_s = None
         if self._nacks.waiting:
             await self._ask_for_missing()
+
+    async def _run_rtcp(self) -> None:
+        """Report until cancelled; upstream's stop() waits for ever for a task that ended by an error."""
+        while not self._upstream._RTCRtpReceiver__rtcp_exited.is_set():
+            try:
+                await self._report_on()
+            except Exception:  # whatever a peer's figures make of a report
+                logger.exception("a report was not sent")
 
     async def _take_rtcp(self, packet: Any) -> None:
         self._on_packet()

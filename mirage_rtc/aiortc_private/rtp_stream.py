@@ -70,6 +70,7 @@ class RtpStream:
 
     def again(self, sequence: int, *, not_within_s: float) -> bytes | None:
         """A packet for its retransmission; None when it is too old, or was sent again `not_within_s` ago or less."""
+        sequence &= 0xFFFF  # upstream's parser of NACKs counts on beyond the wrap
         sent, now_s = self._history.get(sequence), self._clock()
         if sent is None or now_s - sent.at_s > HISTORY_S or now_s - sent.again_s < not_within_s:
             return None

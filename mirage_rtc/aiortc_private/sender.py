@@ -14,6 +14,7 @@ from aiortc.rtcrtpsender import RTCEncodedFrame
 from aiortc.rtp import RTCP_PSFB_APP, HeaderExtensions, RtcpPsfbPacket, RtcpSrPacket
 from av import AudioFrame
 
+from mirage_rtc.aiortc_private.allowance import Allowance
 from mirage_rtc.aiortc_private.frame_encoder import EncoderSettings, FrameEncoder, audio_level_dbov
 from mirage_rtc.aiortc_private.pacer import Pacer, offsets_s
 from mirage_rtc.aiortc_private.rtp_stream import RtpStream, Rtx, extension_block
@@ -26,6 +27,8 @@ logger = logging.getLogger(__name__)
 ENCODER_PAUSE_S = 0.02
 RTT_UNKNOWN_S = 0.1
 """Taken for the round trip until the peer's reports tell it."""
+RTT_MIN_S = 0.02
+"""A report may say anything, even that it came before it left."""
 _NTP_UNIX_S = 2_208_988_800
 """1970 on the NTP clock (RFC 5905 §6)."""
 
@@ -64,6 +67,8 @@ class TunedSender:
         self._encoder = FrameEncoder(settings, fmtp or {})
         self._encoded_generation = source.generation
         self._pacer = Pacer(clock)
+        most_bytes = settings.kbps_max * 1000 / 8
+        self._again = Allowance(most=most_bytes, per_s=most_bytes, clock=clock)
         self._stream: RtpStream | None = None
         self._origin = random.getrandbits(32)
         self._sent: tuple[int, float, int] | None = None
@@ -110,10 +115,14 @@ class TunedSender:
     async def _next_encoded_frame(self, codec: Any) -> RTCEncodedFrame | None:
         """What is sent next; None drops it. Raises what the track raises at its end, and nothing else."""
         frame: Any = await self._upstream._RTCRtpSender__track.recv()
+        new = self._source.generation != self._encoded_generation
+        if new:
+            self._forget_the_past()  # also while nothing is sent: a peer may ask for the past then, too
         if not self._upstream._enabled:
+            self._upstream._RTCRtpSender__force_keyframe |= new
             return None
         try:
-            return await self._encode(codec, frame)
+            return await self._encode(codec, frame, new)
         except Exception:  # an encoder may raise anything, and a sender that raises never sends again
             logger.exception("a frame was not encoded")
             self._encoder.give_up()
@@ -121,12 +130,11 @@ class TunedSender:
             await asyncio.sleep(ENCODER_PAUSE_S)
             return None
 
-    async def _encode(self, codec: Any, frame: Any) -> RTCEncodedFrame | None:
+    async def _encode(self, codec: Any, frame: Any, new: bool) -> RTCEncodedFrame | None:
+        """Encode a frame; one that is `new` must not build on what was sent before."""
         upstream = self._upstream
-        key = upstream._RTCRtpSender__force_keyframe or self._source.generation != self._encoded_generation
+        key = upstream._RTCRtpSender__force_keyframe or new
         upstream._RTCRtpSender__force_keyframe = False
-        if self._source.generation != self._encoded_generation:
-            self._forget_the_past()
         payloads, timestamp = await self._encoder.encode(codec, frame, key)
         if self._source.is_stale():
             upstream._send_keyframe()  # what was dropped was a reference
@@ -173,12 +181,13 @@ class TunedSender:
         return extension_block(upstream._RTCRtpSender__rtp_header_extensions_map, values)
 
     async def _retransmit(self, sequence_number: int) -> None:
-        """Send a packet again, unless it is of the past or was sent again half a round trip ago."""
-        if self._stream is None or self._source.is_stale():
+        """Send a packet again, unless it is of the past, was sent again half a round trip ago, or costs too much."""
+        if self._stream is None or self._source.is_stale() or self._source.generation != self._encoded_generation:
             return
-        rtt_s = self._upstream._RTCRtpSender__rtt or RTT_UNKNOWN_S
-        packet = self._stream.again(sequence_number, not_within_s=rtt_s / 2)
+        rtt_s = max(RTT_MIN_S, self._upstream._RTCRtpSender__rtt or RTT_UNKNOWN_S)
+        packet = self._stream.again(sequence_number, not_within_s=rtt_s / 2) if self._again.any() else None
         if packet is not None:
+            self._again.spend(len(packet))
             await self._upstream.transport._send_rtp(packet)
 
     async def _send_reports(self, packets: list[Any]) -> None:

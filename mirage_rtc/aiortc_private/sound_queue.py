@@ -12,6 +12,7 @@ from typing import Any
 from aiortc.codecs import get_decoder
 from av import FFmpegError
 
+from mirage_rtc.aiortc_private.allowance import Allowance
 from mirage_rtc.aiortc_private.concealment import Concealment
 
 logger = logging.getLogger(__name__)
@@ -20,6 +21,8 @@ AHEAD_MAX_S = 2.0
 """No peer may have more sound decoded than time has passed, but for this: the event loop is everybody's."""
 PACE = 1.1
 """A peer's clock may be faster than ours."""
+REFUSED_COSTS_S = 0.02
+"""What cannot be decoded costs as much as a packet that can."""
 
 
 class SoundQueue:
@@ -38,8 +41,9 @@ class SoundQueue:
         self._ended = threading.Event()
         self._decoder: Any = None
         self._decodes = ""
-        self._credit_s = AHEAD_MAX_S
-        self._credited_s = clock()
+        self._allowed_s = Allowance(most=AHEAD_MAX_S, per_s=PACE, clock=clock)
+        self._refused = 0
+        self._told_s = float("-inf")
 
     def put(self, task: Any) -> None:
         """Decode one (codec, frame) and what must be concealed before it, or None to end upstream's thread."""
@@ -48,7 +52,7 @@ class SoundQueue:
         self.codec, frame = task
         self.offered += 1
         # To FFmpeg an empty packet is the end of the stream: no decoder decodes anything after one.
-        if self._ended.is_set() or not frame.data:
+        if self._ended.is_set() or not frame.data or not self._allowed_s.any():
             self.dropped += 1
             return None
         if self.codec.name.lower() == "opus":
@@ -61,22 +65,21 @@ class SoundQueue:
         self._ended.wait()
 
     def _decode(self, codec: Any, frame: Any) -> None:
-        if not self._affordable():
-            self.dropped += 1
-            return
         if codec.name != self._decodes:
             self._decoder, self._decodes = get_decoder(codec), codec.name
         try:
             frames = self._decoder.decode(frame)
-        except FFmpegError as error:
-            logger.warning("sound was not decoded", extra={"error": type(error).__name__})
-            return
+        except FFmpegError:
+            self._allowed_s.spend(REFUSED_COSTS_S)
+            return self._tell_refused()
         for decoded in frames:
-            self._credit_s -= decoded.samples / decoded.sample_rate
+            self._allowed_s.spend(decoded.samples / decoded.sample_rate)
             self._leave(decoded)
+        return None
 
-    def _affordable(self) -> bool:
-        now_s = self._clock()
-        self._credit_s = min(AHEAD_MAX_S, self._credit_s + PACE * (now_s - self._credited_s))
-        self._credited_s = now_s
-        return self._credit_s > 0
+    def _tell_refused(self) -> None:
+        """One line a second at most: a peer must not fill the log."""
+        self._refused += 1
+        if self._clock() - self._told_s >= 1.0:
+            logger.warning("sound was not decoded", extra={"packets": self._refused})
+            self._told_s, self._refused = self._clock(), 0
