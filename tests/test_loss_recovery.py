@@ -145,8 +145,8 @@ class Minute:
     def _listen(self) -> None:
         """Take at once what the decoder would."""
         queue: Any = self.tuned._decode
-        if isinstance(queue, SoundQueue):
-            queue._decode = lambda _, frame: self._decode(frame)  # type: ignore[method-assign]
+        if type(queue) is SoundQueue:
+            setattr(queue, "_decode", lambda _, frame: self._decode(frame))  # noqa: B010 - mypy refuses an assignment
             return
         put = queue.put
 

@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import threading
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import aiortc.rtcrtpreceiver
 import numpy as np
@@ -131,7 +131,7 @@ def test_upstream_s_thread_sleeps_until_the_end_and_then_ends_the_track() -> Non
     """Its worker gets nothing but None."""
     ear = Ear()
     got: list[Any] = []
-    thread = threading.Thread(target=lambda: got.append(ear.queue.get()))
+    thread = threading.Thread(target=lambda: got.append(cast("Any", ear.queue).get()))
     thread.start()
     for packet in _packets(3):
         ear.queue.put((OPUS, packet))
