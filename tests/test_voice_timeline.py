@@ -1,0 +1,170 @@
+"""The commit-once timeline: what is written stays, windows of all hops agree, as many frames leave as came."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models.voice_graph import (
+    AHEAD_FRAMES,
+    FLOWED_FRAMES,
+    LADDER,
+    LATENT_CHANNELS,
+    LOOK_AHEAD_FRAMES,
+    SEEN_FRAMES,
+    STEP_FRAMES,
+    Rung,
+    decoder_inputs,
+    latent_inputs,
+)
+from models.voice_timeline import KEPT_FRAMES, Track, VoiceTimeline
+
+WIDTH, FRAME = 8, 40
+
+
+def timeline(seed: int = 1) -> VoiceTimeline:
+    """Narrow features, short frames."""
+    return VoiceTimeline(feature_width=WIDTH, frame_samples=FRAME, seed=seed)
+
+
+def features(begin: int, end: int) -> NDArray[np.float32]:
+    """By absolute frame, counted from the first real one."""
+    return (np.arange(begin, end)[:, None] + np.arange(WIDTH) / 10).astype(np.float32)
+
+
+def pitch_hz(begin: int, end: int) -> NDArray[np.float64]:
+    """A glide with a pause."""
+    frames = np.arange(begin, end)
+    return np.where(frames % 50 < 8, 0.0, 120.0 + frames % 37)
+
+
+def latent_of(feeds: dict[str, NDArray[Any]], hop: int) -> NDArray[np.float32]:
+    """A latent graph that only copies: channel 0 a frame's first feature, channel 1 its first noise."""
+    latent = np.zeros((1, LATENT_CHANNELS, hop), np.float32)
+    for row in range(hop // STEP_FRAMES):
+        for step in range(STEP_FRAMES):
+            place = STEP_FRAMES + 2 - step  # the step, then two frames ahead
+            latent[0, 0, STEP_FRAMES * row + step] = feeds["features"][row, -place, 0]
+            latent[0, 1, STEP_FRAMES * row + step] = feeds["latent_noise"][row, 0, -place]
+    return latent
+
+
+def streamed(hops: list[Rung]) -> tuple[list[dict[str, NDArray[Any]]], VoiceTimeline]:
+    """The decoder's inputs, hop by hop."""
+    line, seen, first = timeline(), [], 0
+    for rung in hops:
+        line.commit(features(first, first + rung.hop), pitch_hz(first, first + rung.hop))
+        line.commit_latent(latent_of(line.latent_feeds(rung, 0), rung.hop))
+        seen.append(line.decoder_feeds(rung, 0))
+        line.cut(np.zeros((1, rung.decoded * FRAME), np.float32), rung)
+        first += rung.hop
+    return seen, line
+
+
+@pytest.mark.parametrize("rung", LADDER)
+def test_feeds_fit_the_graphs_from_the_first_hop_on(rung: Rung) -> None:
+    """Names, order, sizes and kinds as agreed with the importer."""
+    line = timeline()
+    line.commit(features(0, rung.hop), pitch_hz(0, rung.hop))
+    latent_feeds = line.latent_feeds(rung, 2)
+    line.commit_latent(np.zeros((1, LATENT_CHANNELS, rung.hop), np.float32))
+    pairs = (
+        (latent_feeds, latent_inputs(rung, feature_width=WIDTH)),
+        (line.decoder_feeds(rung, 2), decoder_inputs(rung, frame_samples=FRAME)),
+    )
+    for feeds, ports in pairs:
+        assert list(feeds) == [port.name for port in ports]
+        for port in ports:
+            assert (feeds[port.name].shape, feeds[port.name].dtype.name) == (port.shape, port.dtype)
+        assert feeds["speaker"][0] == 2
+
+
+def test_every_hop_shows_a_frame_the_same() -> None:
+    """A mixed ladder and 40 ms throughout: the decoder's window before the same frame is the same, in every input."""
+    mixed = [Rung(40), Rung(60), Rung(200), Rung(120), Rung(160), Rung(80), Rung(100), Rung(40)] * 2
+    frames = sum(rung.hop for rung in mixed)
+    steady = [Rung(40)] * (frames // 4)
+    one, other = streamed(mixed)[0][-1], streamed(steady)[0][-1]
+    for name in one:
+        assert np.array_equal(one[name], other[name]), name
+    assert one["latent"].std() > 0
+
+
+def test_the_audio_of_a_frame_comes_60_ms_after_its_features() -> None:
+    """Channel 0 of the latent is the number of the frame: at the cut it is the hop's, less what is looked ahead."""
+    rung = Rung(40)
+    seen, line = streamed([rung] * 30)
+    cut = seen[-1]["latent"][0, 0, -(rung.hop + AHEAD_FRAMES) : -AHEAD_FRAMES]
+    assert list(cut) == [frame - LOOK_AHEAD_FRAMES for frame in range(116, 120)]
+    assert line.heard == 120
+    assert LOOK_AHEAD_FRAMES == 6
+
+
+def test_the_phase_is_the_running_sum_of_the_pitch() -> None:
+    """In cycles at each frame's start, over the pauses too."""
+    seen, _ = streamed([Rung(60)] * 40)
+    feeds = seen[-1]
+    turns = np.diff(feeds["phase"][0].astype(np.float64))
+    wanted = feeds["pitch_hz"][0, :-1].astype(np.float64) / 100
+    apart = (turns - wanted + 0.5) % 1 - 0.5
+    assert np.abs(apart).max() < 1e-5
+    assert (feeds["phase"] >= 0).all()
+    assert (feeds["phase"] < 1).all()
+
+
+def test_noise_is_a_function_of_the_frame() -> None:
+    """However it is asked for, also before the stream began; other seeds, other noise; Gaussian of variance 1."""
+    line = timeline()
+    whole = line.latent_noise(-40, 60)
+    assert np.array_equal(whole[:, 33:50], line.latent_noise(-7, 10))
+    assert np.array_equal(line.source_noise(5, 9), line.source_noise(0, 20)[5 * FRAME : 9 * FRAME])
+    assert not np.array_equal(timeline(2).latent_noise(0, 4), line.latent_noise(0, 4))
+    assert abs(float(whole.std()) - 1) < 0.02
+    columns = np.corrcoef(whole.T)
+    assert np.abs(columns - np.eye(100)).max() < 0.4
+
+
+def test_a_cut_is_the_hop_and_what_lies_behind_it() -> None:
+    """The ahead frames are left for the guard."""
+    rung = Rung(40)
+    line, audio = timeline(), np.arange(rung.decoded * FRAME, dtype=np.float32)[None]
+    hop, behind = line.cut(audio, rung)
+    assert len(hop) == rung.hop * FRAME
+    assert len(behind) == AHEAD_FRAMES * FRAME
+    assert hop[-1] + 1 == behind[0]
+    assert behind[-1] == audio[0, -1]
+
+
+def test_an_hour_is_kept_as_a_second_is() -> None:
+    """What is kept does not grow, what was forgotten is refused, and so is what is not there yet."""
+    track = Track(1)
+    for frame in range(0, 360_000, 20):
+        track.append(np.arange(frame, frame + 20)[:, None])
+    assert list(track.read(359_990, 360_000)[:, 0]) == list(range(359_990, 360_000))
+    assert track.read(360_000 - KEPT_FRAMES, 360_000).shape == (KEPT_FRAMES, 1)
+    for begin, end in ((0, 10), (359_995, 360_001), (9, 8)):
+        with pytest.raises(IndexError):
+            track.read(begin, end)
+
+
+def test_before_the_stream_there_is_silence() -> None:
+    """Zeros, also where the whole window lies before it."""
+    track = Track(1)
+    track.append(np.ones((4, 1)))
+    assert list(track.read(-3, 2)[:, 0]) == [0, 0, 0, 1, 1]
+    assert list(track.read(-5, -2)[:, 0]) == [0, 0, 0]
+
+
+def test_frames_without_a_pitch_are_refused() -> None:
+    """Both are committed together."""
+    with pytest.raises(ValueError, match="a pitch"):
+        timeline().commit(features(0, 4), pitch_hz(0, 3))
+
+
+def test_what_is_kept_holds_the_widest_window() -> None:
+    """Of the longest hop."""
+    rung = LADDER[-1]
+    assert SEEN_FRAMES + rung.hop + LOOK_AHEAD_FRAMES <= KEPT_FRAMES
+    assert rung.decoded <= KEPT_FRAMES
+    assert FLOWED_FRAMES < SEEN_FRAMES
