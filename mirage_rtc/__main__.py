@@ -54,6 +54,7 @@ CHECKOUT_PAGE = Path(app.__file__).resolve().parent.parent / "web"
 
 ENGINES = {
     "mesh": "embedded mesh warp on the CPU",
+    "neural": "neural: SCRFD, ArcFace and InSwapper",
     "world": "embedded WORLD vocoder on the CPU",
     "psola": "embedded TD-PSOLA on the CPU (install pyworld-prebuilt for the better one)",
 }
@@ -140,7 +141,7 @@ async def _run(
         ):
             status.stop()
             _spare_the_collector()
-            talk.print(_engines_in_words(registry.engines()), highlight=False)
+            talk.print(_engines_in_words(registry.engines(), settings), highlight=False, markup=False)
             _print_link(console, _link(command, settings, key, port=port))
             await stop.wait()
             talk.print("Stopping.")
@@ -180,10 +181,15 @@ async def _composed(settings: Config, key: bytes, log: AuditLog) -> AsyncIterato
 
 
 def _face(settings: Config) -> LaneSpec:
+    store = _store(settings)
     return LaneSpec(
-        engine="models.mesh_face_engine:MeshFaceEngine",
+        engine="models.face_engine_choice:open_face_engine",
         pipeline="mirage_rtc.swap_pipeline:SwapPipeline",
-        arguments={"store_root": str(_store(settings).root)},
+        arguments={
+            "choice": settings.face_engine,
+            "store_root": str(store.root),
+            "elsewhere": [str(folder) for folder in store.elsewhere],
+        },
         warm_up=tuple(PrepareIdentity(identity=IdentitySource(kind="mask", name=mask.name)) for mask in mask_art.MASKS),
         nice=FACE_NICE,
     )
@@ -260,10 +266,13 @@ def _print_link(console: Console, link: str) -> None:
     console.print(link, style="bold cyan", highlight=False, soft_wrap=True, markup=False)
 
 
-def _engines_in_words(report: EngineReport) -> str:
+def _engines_in_words(report: EngineReport, settings: Config) -> str:
     face = ENGINES.get(report.face_name, report.face_name)
     voice = ENGINES.get(report.voice_name, report.voice_name)
-    return f"Face: {face}, {report.face_state}. Voice: {voice}, {report.voice_state}."
+    words = f"Face: {face}, {report.face_state}. Voice: {voice}, {report.voice_state}."
+    if settings.face_engine == "neural" and report.face_name != "neural":
+        return f"{words}\nThe neural face engine was asked for and does not run: {report.face_why}"
+    return words
 
 
 if __name__ == "__main__":

@@ -101,6 +101,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     video_kbps_max: Annotated[int, Meta(ge=100, le=20_000, description="Bitrate a call's picture never exceeds.")] = (
         2500
     )
+    face_engine: Annotated[
+        Literal["auto", "embedded", "neural"],
+        Meta(description="What swaps faces; auto is neural where its weights are fetched and a GPU runs them."),
+    ] = "auto"
     hop_ms: Annotated[
         Literal[40, 60, 80, 100, 120, 160, 200],
         Meta(description="Step of the voice conversion at the start of a call."),

@@ -122,6 +122,7 @@ class Lane:
         self.name = name
         self.epoch = 0
         self.engine_name = ""
+        self.engine_why = ""
         self.state: LaneState = "starting"
         self._spec = spec
         self._reply_timeout_s = reply_timeout_s
@@ -212,7 +213,11 @@ class Lane:
             await self._in_thread(worker.reap)
             raise LaneDown(getattr(hello, "error", "no answer"))
         self.epoch += 1
-        self.engine_name = hello.engine_name
+        self.engine_name, self.engine_why = hello.engine_name, hello.why
+        logger.info(
+            "inference lane ready",
+            extra={"lane": self.name, "engine": hello.engine_name, "why": hello.why or "only one"},
+        )
         self._enter("ready")
 
     def _lose(self, worker: Worker) -> None:

@@ -32,9 +32,10 @@ class LaneSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """The first message of a worker: its engine is loaded and warm."""
+    """The first message of a worker: its engine is loaded and warm; `why` it and no other, where there was a choice."""
 
     engine_name: str
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,16 +99,16 @@ def main(descriptor: int) -> None:
     if spec.nice and hasattr(os, "nice"):
         os.nice(spec.nice)
     try:
-        name, pipeline = _start(spec)
+        ready, pipeline = _start(spec)
     except Exception as error:  # noqa: BLE001 - told to the server, which says what to do
         return connection.send(Failed(error=type(error).__name__))
-    connection.send(Ready(engine_name=name))
+    connection.send(ready)
     return _serve(connection, pipeline)
 
 
-def _start(spec: LaneSpec) -> tuple[str, Pipeline]:
+def _start(spec: LaneSpec) -> tuple[Ready, Pipeline]:
     engine = _resolve(spec.engine)(**spec.arguments)
     pipeline: Pipeline = _resolve(spec.pipeline)(engine)
     for job in spec.warm_up:
         pipeline.handle(job)
-    return engine.name, pipeline
+    return Ready(engine_name=engine.name, why=getattr(engine, "why", "")), pipeline

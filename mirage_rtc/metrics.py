@@ -45,6 +45,7 @@ class Metrics:
             "mirage_datagrams_refused", "UDP datagrams of strangers, and malformed ones.", ["reason"], registry=take
         )
         self.lane_starts = Counter("mirage_lane_states", "Lane state changes.", ["lane", "state"], registry=take)
+        self.engines = Gauge("mirage_engine", "1 for the engine that a lane runs.", ["lane", "engine"], registry=take)
         self.loop_lag_ms = Histogram(
             "mirage_loop_lag_ms", "Lag of the event loop.", buckets=_LAG_BUCKETS_MS, registry=take
         )

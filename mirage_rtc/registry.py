@@ -50,6 +50,7 @@ class EngineReport(msgspec.Struct, frozen=True, kw_only=True):
 
     face_name: str
     face_state: LaneState
+    face_why: str
     voice_name: str
     voice_state: LaneState
     ready: bool
@@ -141,6 +142,7 @@ class Registry:
         return EngineReport(
             face_name=face.engine_name,
             face_state=face.state,
+            face_why=face.engine_why,
             voice_name=voice.engine_name,
             voice_state=voice.state,
             ready=not self._draining and all(lane.state == "ready" for lane in self._lanes()),
@@ -184,11 +186,14 @@ class Registry:
     def _lane(self, name: str, spec: LaneSpec) -> Lane:
         def on_state(state: LaneState) -> None:
             self._metrics.lane_starts.labels(name, state).inc()
+            if lane.engine_name:
+                self._metrics.engines.labels(name, lane.engine_name).set(state == "ready")
             self._audit.record("lane", engine=name, state=state)
             for session in self._all():
                 session.engines_changed()
 
-        return Lane(name, spec, on_state=on_state)
+        lane = Lane(name, spec, on_state=on_state)
+        return lane
 
     def _surroundings(self, vault: IdentityVault) -> Surroundings:
         turn = next(self._next_lane)

@@ -19,6 +19,8 @@ from models.neural_face_catalog import INSWAPPER_CONTRACT
 from models.runtime import Graph, NetworkError, OnnxGraph, Placement
 
 SIZE_PX = 128
+AGREE_LEVELS = 6.0
+"""Half precision is a level or two off; black or rainbow squares are dozens."""
 TEMPLATE_PX = face_templates.arcface_template(SIZE_PX)
 
 Latent = NDArray[np.float32]
@@ -55,10 +57,31 @@ class InSwapper:
 
 
 def open_inswapper(path: Path, placement: Placement) -> InSwapper:
-    """Load an inswapper file with its batch opened. Raises `NetworkError` for any other file."""
+    """Load an inswapper file with its batch opened; on a GPU its answers must be the CPU's.
+
+    Raises `NetworkError` for any other file.
+    """
     emap = neural_graph.last_initializer(path)
     content = neural_graph.with_open_batch(path.read_bytes())
-    return InSwapper(OnnxGraph(path, INSWAPPER_CONTRACT, placement=placement, content=content), emap)
+    swapper = InSwapper(OnnxGraph(path, INSWAPPER_CONTRACT, placement=placement, content=content), emap)
+    if placement.provider != "cpu":
+        require_agreement(
+            path, swapper, InSwapper(OnnxGraph(path, placement=Placement(threads=2), content=content), emap)
+        )
+    return swapper
+
+
+def require_agreement(path: Path, swapper: InSwapper, reference: InSwapper) -> None:
+    """Raises `NetworkError` when the answer to noise is over `AGREE_LEVELS` from the reference's, in the mean."""
+    rng = np.random.default_rng(7)
+    crop = rng.integers(0, 256, (SIZE_PX, SIZE_PX, 3), np.uint8)
+    latent = swapper.latent(rng.standard_normal(512).astype(np.float32))
+    one, other = (each.swap([crop], [latent])[0].astype(np.int16) for each in (swapper, reference))
+    apart = float(np.abs(one - other).mean())
+    if apart > AGREE_LEVELS:
+        raise NetworkError(
+            f"{path} answers {apart:.0f} of 255 away from what it answers on the CPU; try the full file."
+        )
 
 
 def open_first_inswapper(paths: Sequence[Path], placement: Placement) -> tuple[InSwapper, Path, tuple[str, ...]]:

@@ -35,6 +35,8 @@ class MeshFaceEngine:
     """Identities and calls of the embedded face engine. Raises `ModelMissing` when a network's file is absent."""
 
     name = "mesh"
+    why = ""
+    """What decided for this engine, in words, for the log."""
 
     def __init__(self, store_root: str) -> None:
         store = Store(Path(store_root), offline=True)

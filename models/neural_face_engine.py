@@ -53,6 +53,8 @@ class NeuralFaceEngine:
     """
 
     name = "neural"
+    why = ""
+    """What decided for this engine, in words, for the log."""
 
     def __init__(self, detector: Scrfd, encoder: ArcFace, swapper: InSwapper) -> None:
         self.swapper = swapper

@@ -56,7 +56,7 @@ class Store:
         self.offline = offline
         self.licences = LicenceRecord(root / "accepted_licences.jsonl")
         self._catalog = catalog
-        self._elsewhere = elsewhere
+        self.elsewhere = elsewhere
         self._sources = sources or {}
 
     def state(self, spec: ModelSpec) -> State:
@@ -116,7 +116,7 @@ class Store:
 
     def _find(self, spec: ModelSpec) -> tuple[State, Path]:
         """The first good file of that name, else the first bad one, else where it would be."""
-        paths = [root / spec.relative for root in (self.root, *self._elsewhere)]
+        paths = [root / spec.relative for root in (self.root, *self.elsewhere)]
         present = [path for path in paths if path.is_file()]
         for path in present:
             if _matches(path, spec.pins):

@@ -8,10 +8,10 @@ from models.engines import PortraitError
 
 
 class NamedEngine:
-    """An engine of which only the name is used."""
+    """An engine of which only the name is used, and `why` it was chosen."""
 
-    def __init__(self, name: str = "named") -> None:
-        self.name = name
+    def __init__(self, name: str = "named", why: str = "") -> None:
+        self.name, self.why = name, why
 
 
 class BrokenEngine:

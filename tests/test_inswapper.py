@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from models import face_templates
+from models import face_templates, inswapper
 from models.inswapper import SIZE_PX, InSwapper, alignment, open_first_inswapper, open_inswapper
 from models.model_spec import TensorSpec
 from models.neural_face_catalog import INSWAPPER_CONTRACT
@@ -154,3 +154,14 @@ def test_a_detector_is_no_swapper() -> None:
     """The wrong file under the right name: a sentence that names it, no crash."""
     with pytest.raises(NetworkError, match="det_500m.onnx"):
         open_inswapper(Path(ASSETS / "models" / "det_500m.onnx"), Placement())
+
+
+@with_golden
+def test_answers_that_are_not_the_cpu_s_are_refused(tmp_path: Path) -> None:
+    """What a GPU must pass at start: the same network agrees with itself, one with other weights does not."""
+    inswapper.require_agreement(NARROW, swapper(), swapper())
+    weights = dict(tensors("inswapper_narrow"))
+    weights["decoderPart2.0.weight"] = -weights["decoderPart2.0.weight"].astype(np.float32)
+    (tmp_path / "other.onnx").write_bytes(InSwapperGraph(weights).build(np.eye(512, dtype=np.float32)))
+    with pytest.raises(NetworkError, match="away from what it answers on the CPU"):
+        inswapper.require_agreement(NARROW, open_inswapper(tmp_path / "other.onnx", Placement()), swapper())

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from prometheus_client import generate_latest
 
 from mirage_rtc.errors import BadInput, NotFound, TooMany, Unavailable
 from mirage_rtc.grants import Grants
@@ -124,6 +125,21 @@ async def test_portraits_and_clips_are_judged_by_the_engines(tmp_path: Path) -> 
     assert faceless.value.code == "portrait_no_face"
     assert profile.values == {"samples": 16_000}
     assert silent.value.code == "clip_unusable"
+
+
+async def test_which_engine_runs_and_why_is_told(tmp_path: Path) -> None:
+    """In the report, and as a metric that is 1 for the engine of each lane."""
+    chosen = LaneSpec(
+        engine="tests.lane_jobs:NamedEngine",
+        pipeline="tests.lane_jobs:ObeyingPipeline",
+        arguments={"name": "mesh", "why": "no weights"},
+    )
+    async with registry(tmp_path, face=chosen) as (calls, _):
+        report = calls.engines()
+        told = generate_latest(calls._metrics.registry).decode()
+
+    assert (report.face_name, report.face_why) == ("mesh", "no weights")
+    assert 'mirage_engine{engine="mesh",lane="face-0"} 1.0' in told
 
 
 async def test_an_engine_that_does_not_start_is_a_sentence(tmp_path: Path) -> None:
