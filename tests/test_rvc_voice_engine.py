@@ -1,0 +1,228 @@
+"""Streams of imported voices: as many samples out as in, one delay, the same sound at every hop, no seam at a cut."""
+
+import tracemalloc
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models.engines import VoiceProfile, VoiceSettings
+from models.runtime import OnnxGraph
+from models.rvc_voice_engine import LoadedVoice, RvcVoiceEngine, RvcVoiceStream, warm
+from models.voice_graph import AUDIO, LADDER, LATENT, Rung
+from models.voice_networks import VoiceNetworkStore
+from models.voice_refusal import VoiceRefused
+from tests import speech, voice_stand_ins
+from tests.test_voice_store import stored
+
+GRACE = VoiceSettings(preset="grace")
+Array = NDArray[np.float32]
+MIXED = [40, 60, 200, 120, 160, 80, 100, 40, 200]  # 1 s
+
+
+def stream(voice: LoadedVoice, rate_hz: int = 48_000, settings: VoiceSettings = GRACE) -> RvcVoiceStream:
+    """A fresh one."""
+    return RvcVoiceStream(voice, sample_rate_hz=rate_hz, settings=settings)
+
+
+def converted(one: RvcVoiceStream, sound: Array, hops_ms: list[int], rate_hz: int = 48_000) -> Array:
+    """The sound in hops of these lengths, over and over, whole ones only."""
+    pieces, first = [], 0
+    for number in range(len(sound)):
+        count = hops_ms[number % len(hops_ms)] * rate_hz // 1000
+        if first + count > len(sound):
+            break
+        pieces.append(one.convert(sound[first : first + count]))
+        assert len(pieces[-1]) == count
+        first += count
+    return np.concatenate(pieces)
+
+
+def tone(seconds: float, rate_hz: int = 48_000) -> Array:
+    """Half a second of silence, a tone of 300 Hz in the middle, silence."""
+    time_s = np.arange(round(seconds * rate_hz)) / rate_hz
+    sound = 0.3 * np.sin(2 * np.pi * 300 * time_s)
+    sound[(time_s < 0.5) | (time_s > seconds - 0.5)] = 0
+    return sound.astype(np.float32)
+
+
+def correlation(one: Array, other: Array) -> float:
+    """Of two signals."""
+    return float(np.corrcoef(one, other)[0, 1])
+
+
+def jump_ratio(audio: Array, hop: int) -> float:
+    """Second differences over the cuts against those everywhere: 1 is no seam."""
+    jumps = np.abs(np.diff(audio.astype(np.float64), 2))
+    at_cuts = np.concatenate([jumps[cut - 2 : cut + 1] for cut in range(hop, len(jumps), hop)])
+    return float(np.sqrt((at_cuts**2).mean() / (jumps**2).mean()))
+
+
+@pytest.mark.parametrize("rate_hz", [16_000, 48_000])
+@pytest.mark.parametrize("voice_hz", [32_000, 40_000, 48_000])
+def test_as_many_samples_leave_as_come(rate_hz: int, voice_hz: int) -> None:
+    """At every rung, in any order, for voices of every rate."""
+    sound = tone(3.0, rate_hz)
+    assert len(converted(stream(voice_stand_ins.voice(voice_hz), rate_hz), sound, MIXED, rate_hz)) == len(sound)
+
+
+@pytest.mark.parametrize("hops_ms", [[40], [200], MIXED])
+def test_the_delay_is_the_declared_one_at_every_hop(hops_ms: list[int]) -> None:
+    """Loudness leaves `delay_ms` after it came; a frame of the content, 25 ms, either way."""
+    sound, one = tone(3.0), stream(voice_stand_ins.voice())
+    out = converted(one, sound, hops_ms)
+    heard = np.flatnonzero(np.abs(out) > 0.1)
+    delay_samples = one.delay_ms * 48
+    assert abs(heard[0] - 24_000 - delay_samples) < 1200
+    assert abs(heard[-1] - 120_000 - delay_samples) < 1200
+    assert 60 <= one.delay_ms <= 65
+
+
+def test_a_move_along_the_ladder_changes_nothing() -> None:
+    """Hops of all lengths mixed against 40 ms throughout: the same sound, no cross-fade, no jump."""
+    steady, moving = stream(voice_stand_ins.voice()), stream(voice_stand_ins.voice())
+    sound = tone(4.0)
+    one, other = converted(steady, sound, [40]), converted(moving, sound, MIXED)
+    assert correlation(one, other) >= 0.999
+    assert (steady.fades, moving.fades) == (0, 0)
+
+
+def test_the_pitch_follows_its_control_from_the_next_hop_on() -> None:
+    """220 Hz, and an octave up 440 Hz; phase goes on, so nothing is faded."""
+    one, sound = stream(voice_stand_ins.voice()), tone(4.0)
+    low = converted(one, sound[:96_000], [40])
+    one.set_voice(VoiceSettings(preset="grace", pitch_semitones=12.0))
+    high = converted(one, sound[96_000:], [40])
+    assert _pitch_hz(low[48_000:]) == pytest.approx(220, rel=0.02)
+    assert _pitch_hz(high[24_000:72_000]) == pytest.approx(440, rel=0.02)
+    assert one.fades == 0
+
+
+def test_what_a_stream_holds_does_not_grow() -> None:
+    """The second minute takes no more memory than the first."""
+    one, hop = stream(voice_stand_ins.voice()), tone(1.2)[24_000:33_600]
+    tracemalloc.start()
+    try:
+        for _ in range(300):
+            one.convert(hop)
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(300):
+            one.convert(hop)
+        grown = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert grown < 100_000
+
+
+def test_what_is_no_number_is_silence() -> None:
+    """And too loud is clipped: the sound goes on being finite."""
+    one, broken = stream(voice_stand_ins.voice()), tone(1.2)[24_000:33_600]
+    broken[10], broken[11], broken[12] = np.nan, np.inf, 50
+    for _ in range(5):
+        out = one.convert(broken)
+    assert np.isfinite(out).all()
+    assert np.abs(out).max() <= 1
+
+
+@pytest.mark.parametrize("samples", [0, 960, 1919, 1921, 48_000])
+def test_a_hop_that_is_on_no_rung_is_refused(samples: int) -> None:
+    """With the lengths there are."""
+    with pytest.raises(ValueError, match="40, 60, 80"):
+        stream(voice_stand_ins.voice()).convert(np.zeros(samples, np.float32))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        VoiceSettings(preset="grace", pitch_semitones=25.0),
+        VoiceSettings(preset="grace", pitch_semitones=float("nan")),
+        VoiceSettings(preset="grace", formant_ratio=1.1),
+        VoiceSettings(preset="grace", breath=0.5),
+        VoiceSettings(preset="grace", reference=VoiceProfile(values={})),
+        VoiceSettings(preset="other"),
+    ],
+)
+def test_what_the_voice_cannot_do_is_refused_and_the_old_one_stays(settings: VoiceSettings) -> None:
+    """A sentence, and the stream goes on."""
+    one = stream(voice_stand_ins.voice())
+    with pytest.raises(ValueError, match=r"\.$"):
+        one.set_voice(settings)
+    assert len(one.convert(np.zeros(1920, np.float32))) == 1920
+
+
+def test_warming_runs_every_graph_once() -> None:
+    """The first run of each is the slow one."""
+    voice = voice_stand_ins.voice()
+    warm(voice)
+    runs = [getattr(graph, "runs", 0) for graph in (voice.content, voice.pitch, voice.latent[LADDER[0]])]
+    assert runs == [1, 1, len(LADDER)]
+
+
+def test_an_engine_refuses_what_it_cannot_open(tmp_path: Path) -> None:
+    """A hop or rate that is none, an unknown voice, a voice whose networks were not prepared, a reference clip."""
+    engine = RvcVoiceEngine(stored(tmp_path / "voices"), VoiceNetworkStore(tmp_path / "networks"), hops_ms=(40, 60))
+    with pytest.raises(ValueError, match="40, 60"):
+        engine.open(sample_rate_hz=48_000, hop_ms=200, settings=GRACE)
+    with pytest.raises(ValueError, match="semitones"):
+        engine.open(sample_rate_hz=48_000, hop_ms=40, settings=VoiceSettings(preset="grace", pitch_semitones=99))
+    for preset in ("nobody", "grace"):
+        with pytest.raises(VoiceRefused):
+            engine.open(sample_rate_hz=48_000, hop_ms=40, settings=VoiceSettings(preset=preset))
+    with pytest.raises(ValueError, match="16000 or 48000"):
+        stream(voice_stand_ins.voice(), 44_100)
+    with pytest.raises(ValueError, match="reference"):
+        engine.measure(np.zeros(48_000, np.float32), 48_000)
+
+
+@cache
+def real_voice(folder: Path) -> LoadedVoice:
+    """The generator of a voice in ONNX Runtime, exported from weights of no person; content and pitch are stand-ins."""
+    pytest.importorskip("torch")
+    from models.convert.onnx_export import SharedWeights, export
+    from models.convert.streaming_graph import DecoderGraph, LatentGraph, decoder_probe, latent_probe
+    from tests.test_streaming_graph import SHAPE, network
+
+    made, shared = voice_stand_ins.voice(), SharedWeights(folder)
+    latent, decoder = {}, {}
+    for rung in map(Rung, (40, 60, 80, 120)):
+        paths = folder / f"{rung.hop_ms}l.onnx", folder / f"{rung.hop_ms}d.onnx"
+        export(LatentGraph(network()).eval(), latent_probe(SHAPE, rung), LATENT, paths[0], shared)
+        export(DecoderGraph(network()).eval(), decoder_probe(SHAPE, rung), AUDIO, paths[1], shared)
+        latent[rung], decoder[rung] = OnnxGraph(paths[0]), OnnxGraph(paths[1])
+    return LoadedVoice(
+        content=made.content,
+        pitch=made.pitch,
+        latent=latent,
+        decoder=decoder,
+        feature_width=made.feature_width,
+        sample_rate_hz=SHAPE.sample_rate_hz,
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """For the graphs."""
+    return tmp_path_factory.mktemp("graphs")
+
+
+def test_the_generator_s_audio_does_not_depend_on_the_hop(folder: Path) -> None:
+    """40, 60, 80 and 120 ms and all of them mixed, on speech: correlation 0.999 and more; no fade; no jump at a cut."""
+    sound = speech.speech(3.0, 48_000)[: 48 * 1440]
+    voice = real_voice(folder)
+    steady = stream(voice)
+    wanted = converted(steady, sound, [40])
+    assert wanted.std() > 0.01
+    assert 0.8 <= jump_ratio(wanted[14_400:], 1920) <= 1.5
+    for hops_ms in ([60], [80], [120], [40, 120, 60, 80, 60]):
+        one = stream(voice)
+        alike = correlation(wanted, converted(one, sound, hops_ms))
+        assert alike >= 0.999, hops_ms
+        assert one.fades == 0
+
+
+def _pitch_hz(sound: Array) -> float:
+    """Of a tone, by where it rises through zero."""
+    rises = np.flatnonzero((sound[:-1] < 0) & (sound[1:] >= 0))
+    return float(48_000 * (len(rises) - 1) / (rises[-1] - rises[0]))
