@@ -1,0 +1,174 @@
+"""The neural engine fails closed, watched from the far end of real calls, with faults of its own parts.
+
+Small networks stand in for the operator's weights (`neural_parts`); the lane, the gate, the peer and the codecs are the
+product's own. The narrow swapper answers no face, so that whatever face comes back is the sender's.
+"""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mirage_rtc.lane_worker import LaneSpec
+from mirage_rtc.session_events import StateChanged
+from models.engines import Frame
+from tests import media
+from tests.arcface import FaceJudge, cosine
+from tests.asset_frames import MODELS, with_golden
+from tests.leak_detector import FaceWatch
+from tests.live_calls import LiveCall, live_call, voice_lane
+from tests.media import Clip
+
+SMALL = "tests.neural_parts:SmallNeuralEngine"
+RECOGNISED = 0.45
+pytestmark = with_golden
+
+
+def neural_lane(**arguments: Any) -> LaneSpec:
+    """The small neural engine in a lane."""
+    return LaneSpec(engine=SMALL, pipeline="mirage_rtc.swap_pipeline:SwapPipeline", arguments=arguments)
+
+
+def faulty_lane(**faults: int) -> LaneSpec:
+    """The same with a fault around it."""
+    return LaneSpec(
+        engine="tests.fakes:FaultyFaceEngine",
+        pipeline="mirage_rtc.swap_pipeline:SwapPipeline",
+        arguments={"inner": SMALL} | faults,
+    )
+
+
+def assert_nothing_leaked(call: LiveCall, *clips: Clip) -> None:
+    """No received frame shows a raw face, by its skin or to ArcFace."""
+    received = [seen.frame for seen in call.peer.seen]
+    assert FaceWatch(*clips).leaks(received) == []
+    assert recognised(clips[0], received[::3]) == []
+
+
+def recognised(clip: Clip, received: list[Frame]) -> list[float]:
+    """Cosines to the sender from `RECOGNISED` on."""
+    judge = FaceJudge(MODELS)
+    sender = judge.embed_largest(clip.frames[5])
+    assert sender is not None
+    returned = [judge.embed_largest(frame) for frame in received]
+    return [alike for face in returned if face is not None and (alike := cosine(sender, face)) >= RECOGNISED]
+
+
+async def until_swapped(call: LiveCall, more: int) -> None:
+    """Wait for so many swapped pictures from now on."""
+    before = call.session.stats().swapped
+    async with asyncio.timeout(60):
+        while call.session.stats().swapped < before + more:  # noqa: ASYNC110 - what is waited for sets no event
+            await asyncio.sleep(0.05)
+
+
+async def test_a_call_is_swapped_and_identities_change_without_a_raw_frame(tmp_path: Path) -> None:
+    """From the first frame on, through three changes of identity."""
+    clip = media.talking_head("man_a")
+    async with live_call(tmp_path, clip, media.speech("man"), face=neural_lane(), sound=voice_lane()) as call:
+        for name in ("porcelain", "carved", "facets"):
+            await until_swapped(call, 15)
+            await call.session.wear(f"mask:{name}")
+        await until_swapped(call, 15)
+    assert_nothing_leaked(call, clip)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"part": "swapper", "fault": "raises", "first": 30, "last": 36},
+        {"part": "swapper", "fault": "not finite", "first": 30, "last": 36},
+        {"part": "swapper", "fault": "constant", "first": 30, "last": 36},
+        {"part": "swapper", "fault": "echoes", "first": 30, "last": 50},
+        {"part": "detector", "fault": "raises", "first": 6, "last": 9},
+        {"part": "detector", "fault": "not finite", "first": 6, "last": 9},
+        {"part": "detector", "fault": "sees nothing", "first": 6, "last": 60},
+    ],
+    ids=[
+        "raises",
+        "not finite",
+        "black",
+        "echo",
+        "detector raises",
+        "detector nonsense",
+        "detector misses",
+    ],
+)
+async def test_nothing_leaks_when_a_network_fails(tmp_path: Path, fault: dict[str, Any]) -> None:
+    """Covered while it lasts, swapped again after it."""
+    clip = media.talking_head("man_a")
+    async with live_call(tmp_path, clip, media.speech("man"), face=neural_lane(**fault), sound=voice_lane()) as call:
+        await call.peer.until_seen(110)
+        await until_swapped(call, 5)
+    assert_nothing_leaked(call, clip)
+
+
+async def test_a_lost_gpu_costs_the_worker_and_not_the_call(tmp_path: Path) -> None:
+    """Networks that fail ten times in a row end their process; the call goes on, is covered, and is swapped again."""
+    clip = media.talking_head("man_a")
+    lost = neural_lane(part="swapper", fault="raises", first=40, last=10_000)
+    async with live_call(tmp_path, clip, media.speech("man"), face=lost, sound=voice_lane()) as call:
+        await until_swapped(call, 60)  # more than one worker's life
+    states = [event.state.face_engine_state for event in call.events if isinstance(event, StateChanged)]
+    assert "restarting" in states
+    assert_nothing_leaked(call, clip)
+
+
+@pytest.mark.parametrize(
+    "fault", [{"raise_every": 7}, {"exit_at": 30}, {"hang_at": 30}], ids=["raises", "exits", "hangs"]
+)
+async def test_nothing_leaks_when_the_engine_fails(tmp_path: Path, fault: dict[str, int]) -> None:
+    """As with the embedded engine."""
+    clip = media.talking_head("man_b")
+    async with live_call(tmp_path, clip, media.speech("man"), face=faulty_lane(**fault), sound=voice_lane()) as call:
+        await call.peer.until_seen(90)
+        await until_swapped(call, 5)
+    assert_nothing_leaked(call, clip)
+
+
+async def test_nothing_leaks_while_the_face_is_covered(tmp_path: Path) -> None:
+    """Two seconds behind something, and back."""
+    clip = media.covered_face("man_a")
+    async with live_call(tmp_path, clip, media.speech("man"), face=neural_lane(), sound=voice_lane()) as call:
+        await call.peer.until_seen(130)
+    assert_nothing_leaked(call, media.talking_head("man_a"), clip)
+
+
+@pytest.mark.parametrize("max_faces", ["1", "2"])
+async def test_nothing_leaks_when_a_second_person_walks_in(tmp_path: Path, max_faces: str) -> None:
+    """Blurred or swapped, whoever it is."""
+    clip = media.second_person_walks_in()
+    async with live_call(
+        tmp_path, clip, media.speech("woman"), face=neural_lane(), sound=voice_lane(), max_faces=max_faces
+    ) as call:
+        await call.peer.until_seen(80)
+    assert_nothing_leaked(call, clip)
+
+
+async def test_passthrough_shows_the_raw_picture_only_while_it_is_on(tmp_path: Path) -> None:
+    """And the watch is awake: what was asked for is seen, what comes after is not."""
+    clip = media.talking_head("man_a")
+    async with live_call(tmp_path, clip, media.speech("man"), face=neural_lane(), sound=voice_lane()) as call:
+        await until_swapped(call, 15)
+        asked = len(call.peer.seen)
+        call.session.set_passthrough(face=True, voice=False)
+        await call.peer.until_seen(asked + 30)
+        withdrawn = len(call.peer.seen)
+        call.session.set_passthrough(face=False, voice=False)
+        await until_swapped(call, 20)
+        await call.peer.until_seen(withdrawn + 30)
+    raw = [leak.index for leak in FaceWatch(clip).leaks([seen.frame for seen in call.peer.seen])]
+    assert len(raw) >= 15
+    assert asked <= raw[0]
+    assert raw[-1] < withdrawn + 5
+
+
+async def test_a_leak_of_the_engine_itself_is_seen(tmp_path: Path) -> None:
+    """Every tenth frame raw: found out, so that silence above means something."""
+    clip = media.talking_head("man_a")
+    async with live_call(
+        tmp_path, clip, media.speech("man"), face=faulty_lane(leak_every=10), sound=voice_lane()
+    ) as call:
+        await call.peer.until_seen(90)
+    assert len(FaceWatch(clip).leaks([seen.frame for seen in call.peer.seen])) >= 3
