@@ -21,6 +21,8 @@ from tests.virtual_time import FakeClock
 H264 = RTCRtpCodecParameters(mimeType="video/H264", clockRate=90_000, payloadType=97)
 VP8 = RTCRtpCodecParameters(mimeType="video/VP8", clockRate=90_000, payloadType=99)
 OPUS = RTCRtpCodecParameters(mimeType="audio/opus", clockRate=48_000, channels=2, payloadType=96)
+KEY_NAL_TYPES = (5, 7, 24)
+"""An IDR slice, a parameter set, or a packet that holds several (RFC 6184 §5.2)."""
 WALL_OFFSET_S = 1_000_000.0
 
 
