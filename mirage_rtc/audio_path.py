@@ -34,7 +34,7 @@ REANCHOR_S = 0.5
 """A hole longer than this is a pause, not a loss: it is not filled, and nothing is paid back for it."""
 FILLED_MAX_S = 1.0
 FILL_WINDOW_S = 2.0
-"""So much is filled in so long; whoever loses more than half, or makes jumps of it, is not given silence without end."""
+"""So much is filled in so long; who loses more than half, or makes jumps of it, gets no silence without end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

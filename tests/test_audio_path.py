@@ -93,6 +93,30 @@ async def test_a_pause_is_not_filled() -> None:
     assert heard.all()
 
 
+def _pushed_s(call: SoundCall, packets: int, packet: int, step: int) -> float:
+    """How much sound waits after so many packets at their own pace, each `step` after the one before it."""
+    for n in range(packets):
+        call.clock.advance(packet / 48_000)
+        call.path.push(np.full(packet, 0.4, np.float32), capture_s=call.clock(), position=n * step)
+    return call.path.waiting_ms / 1000.0
+
+
+def test_a_sender_that_jumps_on_and_on_is_not_given_silence_without_end() -> None:
+    """Packets of 2.5 ms, each just under half a second after the last: at most a second is filled in two."""
+    assert 4.0 < _pushed_s(SoundCall(), packets=1600, packet=120, step=120 + 23_990) <= 4.0 + 2 * 1.0
+
+
+def test_a_heavy_loss_is_filled_for_as_long_as_it_lasts() -> None:
+    """Two packets in five are missing, for ten seconds: what comes out is as long as what was said."""
+    call = SoundCall()
+    for n in range(500):
+        call.clock.advance(0.02)
+        if n % 5 not in (1, 3):
+            call.path.push(np.full(FRAME, 0.4, np.float32), capture_s=call.clock(), position=n * FRAME)
+
+    assert abs(call.path.waiting_ms - 10_000) <= 20
+
+
 async def test_a_backlog_is_not_carried_along() -> None:
     """Of a second that came at once, what is over 200 ms behind is not converted, and nothing waits behind silence."""
     async with _leg(fill=True) as leg:
@@ -168,6 +192,26 @@ def test_what_was_said_before_a_switch_to_passthrough_is_not_sent_raw() -> None:
 
     assert not heard[:FRAME].any()
     assert np.allclose(heard[FRAME + FADE :], 0.1)
+
+
+def test_not_a_sample_of_before_a_flush_is_in_a_hop_of_after_it() -> None:
+    """A microphone whose clock is corrected leaves some samples inside the resampler: they are forgotten too."""
+    call = SoundCall()
+    drift = call.path._drift
+    assert drift is not None
+    drift.correction = drift._wanted = 0.002
+
+    async def switch() -> Samples:
+        path = call.path
+        path.push(np.full(2 * FRAME, 0.7, np.float32), capture_s=call.clock() - 0.04, position=0)
+        path.flush()
+        path.push(np.zeros(4 * FRAME, np.float32), capture_s=call.clock(), position=2 * FRAME)
+        moving = asyncio.create_task(path.run())
+        heard = np.concatenate([(await path.next()).samples for _ in range(4)])
+        moving.cancel()
+        return heard
+
+    assert not virtual_time.run(switch(), call.clock).any()
 
 
 def test_hops_of_the_former_kind_are_not_converted_after_a_switch() -> None:
