@@ -125,7 +125,7 @@ class NeuralFaceWearer:
         """
         try:
             swap = self._swapped(frame, time_s)
-        except Exception as error:
+        except Exception as error:  # a network may raise anything; what it had seen is not trusted after that
             self._carrier.reset()
             self._engine.failed(error)
             raise
