@@ -135,3 +135,22 @@ def test_a_frame_that_waited_over_a_flush_leaves_as_silence() -> None:
     (late,) = virtual_time.run(call(), clock)
     assert late.kind == "silent"
     assert not late.samples[240:].any()
+
+
+def test_a_frame_of_before_and_after_a_flush_is_of_before() -> None:
+    """Half of it may not be heard any more, so none of it is."""
+    clock, gate = FakeClock(), SoundGate(on_kind=lambda _: None)
+
+    async def call() -> SafeSound:
+        playout = Playout(gate=gate, clock=clock, rate_hz=48_000, frame_samples=PACKET, most_ms=400, fill=False)
+        for generation in (0, 1):
+            half = np.full(PACKET // 2, 0.5, np.float32)
+            sound = SafeSound(samples=half, capture_s=clock(), kind="live", generation=generation)
+            playout.put(sound, heard_s=clock())
+            gate.flush()
+        gate.generation = 1
+        return await playout.next()
+
+    mixed = virtual_time.run(call(), clock)
+    assert mixed.kind == "silent"
+    assert not mixed.samples[240:].any()

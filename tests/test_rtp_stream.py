@@ -131,3 +131,16 @@ def test_a_number_beyond_the_wrap_is_the_one_after_it() -> None:
 
     assert stream.again(65_535, not_within_s=0.0) is not None
     assert stream.again(65_536, not_within_s=0.0) is not None
+
+
+def test_a_packet_older_than_a_second_is_not_sent_again_though_none_came_after_it() -> None:
+    """A sender that pauses makes no newer packet that would push it out."""
+    clock = FakeClock()
+    stream = RtpStream(ssrc=1, payload_type=97, rtx=None, clock=clock)
+    stream._sequence = 7
+    stream.packet(b"x", 0, last=True, extension=b"")
+
+    clock.advance(0.9)
+    assert stream.again(7, not_within_s=0.0) is not None
+    clock.advance(0.2)
+    assert stream.again(7, not_within_s=0.0) is None

@@ -177,3 +177,19 @@ async def test_a_picture_waits_for_no_voice_that_passes_through() -> None:
 
     assert raw_s == 0.0
     assert 0.04 < jittery_s < 0.05
+
+
+async def test_a_picture_that_waits_for_its_voice_over_a_flush_does_not_leave() -> None:
+    """It was let through before the switch; after it nothing of before goes."""
+    async with _leg() as (leg, clock):
+        aligned = leg.video._aligned
+
+        async def switch(safe: SafePicture) -> SafePicture:
+            leg.video.flush()
+            return await aligned(safe)
+
+        setattr(leg.video, "_aligned", switch)  # noqa: B010 - mypy refuses an assignment
+        safe = await _through(leg.video, 128, clock.now_s)
+        assert safe.generation == leg.video.gate.generation
+
+    assert safe.kind != "live"
