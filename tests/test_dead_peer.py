@@ -79,7 +79,7 @@ class Held:
 
 def _held(seats: Seats) -> Held:
     gc.collect()
-    legs = sum(isinstance(each, RtcLeg | Leg) for each in gc.get_objects())
+    legs = sum(type(each) in (RtcLeg, Leg) for each in gc.get_objects())
     fds = len(os.listdir("/proc/self/fd"))
     threads = sum(not thread.name.startswith(_POOLS) for thread in threading.enumerate())
     return Held(len(asyncio.all_tasks()), fds, threads, legs, len(seats.taken))

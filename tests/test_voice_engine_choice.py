@@ -29,7 +29,8 @@ from mirage_rtc.lane_worker import _start
 from mirage_rtc.voice_pipeline import ConvertHop, OpenVoice
 from models.engines import VoiceSettings
 
-name, pipeline = _start(_voice())
+ready, pipeline = _start(_voice())
+name = ready.engine_name
 opening = OpenVoice(call_id="a", sample_rate_hz=48000, hop_ms=40, settings=VoiceSettings())
 delay_ms = pipeline.handle(opening)
 hop = 0.1 * np.random.default_rng(1).standard_normal(1920).astype(np.float32)
