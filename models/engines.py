@@ -4,8 +4,9 @@ Both run inside an inference lane (`mirage_rtc.inference`), one process each, ca
 know these Protocols and nothing of the networks behind them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,6 +85,26 @@ class FaceEngine(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SwapRequest:
+    """One frame of one call, as `FaceWearer.swap` takes it."""
+
+    wearer: FaceWearer
+    frame: Frame
+    time_s: float
+
+
+@runtime_checkable
+class BatchFaceEngine(Protocol):
+    """A face engine that takes frames of several calls at once, because its networks are faster so."""
+
+    batch_max: int
+    """How many frames are worth taking together."""
+
+    def swap_batch(self, requests: Sequence[SwapRequest]) -> list[Swap | Exception]:
+        """Swap each frame as its wearer's `swap` would; what that would raise stands in its place."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VoiceProfile:
     """What "like this clip" keeps of a reference voice. Opaque to all but the engine that measured it."""
 
@@ -92,13 +113,25 @@ class VoiceProfile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoiceSettings:
-    """How a voice is to sound: `pitch_semitones` adds to the preset's shift, `formant_ratio` multiplies its warp."""
+    """How a voice is to sound: `pitch_semitones` adds to the preset's shift, `formant_ratio` multiplies its warp.
+
+    `index_rate` and `protect` are heard in imported voices only, `breath` and `reference` in the built-in ones only;
+    gain, gate and denoiser act on the microphone, before either (`models.voice_front`).
+    """
 
     preset: str = "disguise"
     pitch_semitones: float = 0.0
     formant_ratio: float = 1.0
     breath: float = 0.0
     reference: VoiceProfile | None = None
+    index_rate: float = 0.0
+    """How much of what is said is taken from the voice's own recordings, 0 to 1."""
+    protect: float = 0.33
+    """How much of that where there is no pitch, so that breath and "s" stay clear: 0 none, 0.5 as elsewhere."""
+    input_gain_db: float = 0.0
+    gate_db: float | None = None
+    """What is quieter than this, in dB of full scale, is silence; None: no gate."""
+    denoise: bool = False
 
 
 class VoiceStream(Protocol):

@@ -107,6 +107,11 @@ class Dispatch:
             formant_ratio=message.formant_ratio,
             breath=message.breath,
             reference=profile,
+            index_rate=message.index_rate,
+            protect=message.protect,
+            input_gain_db=message.input_gain_db,
+            gate_db=message.gate_db,
+            denoise=message.denoise,
         )
 
     async def _start_chunks(self) -> None:

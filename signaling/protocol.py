@@ -64,6 +64,11 @@ class VoiceChoice(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_on
     formant_ratio: Annotated[float, msgspec.Meta(ge=0.5, le=2)] = 1.0
     breath: Share = 0.0
     reference: Name | None = None
+    index_rate: Share = 0.0
+    protect: Annotated[float, msgspec.Meta(ge=0, le=0.5)] = 0.33
+    input_gain_db: Annotated[float, msgspec.Meta(ge=-20, le=20)] = 0.0
+    gate_db: Annotated[float, msgspec.Meta(ge=-90, le=-20)] | None = None
+    denoise: bool = False
 
 
 class SetVoice(VoiceChoice, tag="set_voice", forbid_unknown_fields=True, frozen=True, kw_only=True):

@@ -31,6 +31,11 @@ def _state_fields(call: Call, services: Services) -> dict[str, Any]:
         formant_ratio=voice.formant_ratio,
         breath=voice.breath,
         reference=services.references.name_of(call.subject, voice.reference),
+        index_rate=voice.index_rate,
+        protect=voice.protect,
+        input_gain_db=voice.input_gain_db,
+        gate_db=voice.gate_db,
+        denoise=voice.denoise,
     )
     return fields
 

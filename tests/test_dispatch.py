@@ -96,7 +96,7 @@ async def test_every_change_is_followed_by_the_state(tmp_path: Path) -> None:
         ({"type": "set_muted", "audio": True, "video": True}, {"muted_audio": True, "muted_video": True}),
         ({"type": "set_badge", "visible": False}, {"badge": False}),
         ({"type": "set_passthrough", "face": True, "voice": True}, {"passthrough_face": True}),
-        ({"type": "set_voice", "preset": "lower", "breath": 0.5}, {}),
+        ({"type": "set_voice", "preset": "lower", "breath": 0.5, "gate_db": -50.0, "denoise": True}, {}),
     ]
     async with wire_server(tmp_path) as server:
         token = await server.join(passthrough=True, badge_off=True)
@@ -107,3 +107,4 @@ async def test_every_change_is_followed_by_the_state(tmp_path: Path) -> None:
                 assert state | expected == state
             assert state["voice"]["preset"] == "lower"
             assert state["voice"]["breath"] == 0.5
+            assert (state["voice"]["gate_db"], state["voice"]["denoise"]) == (-50.0, True)

@@ -215,6 +215,11 @@ export interface SetVoice {
   formant_ratio?: number;
   breath?: number;
   reference?: string | null;
+  index_rate?: number;
+  protect?: number;
+  input_gain_db?: number;
+  gate_db?: number | null;
+  denoise?: boolean;
 }
 
 /** Carry the media on this socket from now on (ICE failed); ends the session's WebRTC media. */
@@ -271,6 +276,11 @@ export interface VoiceChoice {
   formant_ratio?: number;
   breath?: number;
   reference?: string | null;
+  index_rate?: number;
+  protect?: number;
+  input_gain_db?: number;
+  gate_db?: number | null;
+  denoise?: boolean;
 }
 
 /** A voice that can be chosen by `name`. */

@@ -18,7 +18,10 @@ const CUSTOM_START = { pitch_semitones: 3, formant_ratio: 1.08 };
 
 /** @param {import("./protocol.js").VoiceChoice | undefined} voice @returns {Voice} */
 export function complete(voice) {
-  return { preset: "disguise", pitch_semitones: 0, formant_ratio: 1, breath: 0, reference: null, ...voice };
+  return {
+    preset: "disguise", pitch_semitones: 0, formant_ratio: 1, breath: 0, reference: null,
+    index_rate: 0, protect: 0.33, input_gain_db: 0, gate_db: null, denoise: false, ...voice,
+  };
 }
 
 /** @param {Voice} voice */
