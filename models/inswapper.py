@@ -17,18 +17,19 @@ from models.engines import Frame
 from models.face_templates import Affine, Points
 from models.neural_face_catalog import INSWAPPER_CONTRACT
 from models.runtime import Graph, NetworkError, OnnxGraph, Placement
+from models.swapper import Latent, SwappedCrop
 
 SIZE_PX = 128
 AGREE_LEVELS = 6.0
 """Half precision is a level or two off; black or rainbow squares are dozens."""
 TEMPLATE_PX = face_templates.arcface_template(SIZE_PX)
 
-Latent = NDArray[np.float32]
-"""(512,), unit length: an identity as the swapper knows it. Made once a source, not once a frame."""
-
 
 class InSwapper:
-    """Swaps aligned crops. `emap` (512, 512) turns embeddings into latents."""
+    """Swaps aligned crops; a `models.swapper.Swapper`. `emap` (512, 512) turns embeddings into latents."""
+
+    size_px = SIZE_PX
+    template_px = TEMPLATE_PX
 
     def __init__(self, graph: Graph, emap: NDArray[np.float32]) -> None:
         if emap.shape != (512, 512):
@@ -41,7 +42,7 @@ class InSwapper:
         mapped = embedding @ self._emap
         return np.asarray(mapped / np.linalg.norm(mapped), np.float32)
 
-    def swap(self, crops: Sequence[Frame], latents: Sequence[Latent]) -> list[Frame]:
+    def swap(self, crops: Sequence[Frame], latents: Sequence[Latent]) -> list[SwappedCrop]:
         """Put one latent on each aligned BGR crop (128, 128, 3); the results are BGR crops of the same size.
 
         Raises `NetworkError` for an answer that is not finite, or one colour all over: half precision that overflowed.
@@ -53,7 +54,7 @@ class InSwapper:
         if not np.isfinite(out).all() or (np.ptp(out, axis=(1, 2, 3)) == 0).any():
             raise NetworkError("the swapper gave numbers that are not finite, or a single colour")
         pictures = np.clip(out.transpose(0, 2, 3, 1)[..., ::-1] * np.float32(255), 0, 255).astype(np.uint8)
-        return [np.ascontiguousarray(picture) for picture in pictures]
+        return [SwappedCrop(picture=np.ascontiguousarray(picture)) for picture in pictures]
 
 
 def open_inswapper(path: Path, placement: Placement) -> InSwapper:
@@ -76,7 +77,7 @@ def require_agreement(path: Path, swapper: InSwapper, reference: InSwapper) -> N
     rng = np.random.default_rng(7)
     crop = rng.integers(0, 256, (SIZE_PX, SIZE_PX, 3), np.uint8)
     latent = swapper.latent(rng.standard_normal(512).astype(np.float32))
-    one, other = (each.swap([crop], [latent])[0].astype(np.int16) for each in (swapper, reference))
+    one, other = (each.swap([crop], [latent])[0].picture.astype(np.int16) for each in (swapper, reference))
     apart = float(np.abs(one - other).mean())
     if apart > AGREE_LEVELS:
         raise NetworkError(

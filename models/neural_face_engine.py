@@ -1,38 +1,30 @@
-"""The neural face engine: SCRFD finds, ArcFace recognises, InSwapper swaps. For a GPU; weights are the operator's.
+"""The neural face engine: SCRFD finds, ArcFace recognises, a swapper swaps. For a GPU; weights are the operator's.
 
-`mirage_rtc.lane_worker` opens it through `face_engine_choice` and drives it by the `FaceEngine` and `FaceWearer`
-Protocols of `models.engines`. A face is swapped only when its place is sure and the answer is another face; every other
-one is blurred, and what cannot be accounted for costs the whole frame. What fails raises: the frame goes nowhere.
+`mirage_rtc.lane_worker` opens it through `face_engine_choice` and drives it by the Protocols of `models.engines`. A
+face is swapped only when its place is sure and the answer is another face; every other one is blurred, and what cannot
+be accounted for costs the whole frame. What fails raises: the frame goes nowhere.
 """
 
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from models import face_templates, inswapper, neural_paste, portrait_rules, synthetic_identity
+from models import face_templates, portrait_rules, synthetic_identity
 from models.arcface import ArcFace
-from models.carried_faces import CarriedFace, CarriedFaces, FaceCarrier
-from models.engines import FaceBox, Frame, IdentitySource, Swap
-from models.face_blur import blur_box
-from models.face_templates import Affine
-from models.geometry import Floats, grown, inside_share
-from models.inswapper import SIZE_PX, InSwapper, Latent
+from models.carried_faces import FaceCarrier
+from models.engines import Frame, IdentitySource, Swap, SwapRequest
+from models.face_casting import OneForAll
+from models.fitting import FittedFace, Fitting
+from models.geometry import Floats
+from models.neural_face_wearer import NeuralFaceWearer
 from models.runtime import NetworkError
 from models.scrfd import FoundFace, Scrfd
-from models.stage_watch import StageWatch
+from models.swapper import Latent, Swapper
 
-MIN_CONFIDENCE = 0.4
-"""Below it nobody can say that the face lies where it is thought to be."""
-MIN_FACE_PX = 24
-MIN_INSIDE = 0.5
-"""Of the box's area within the picture."""
-MAX_MISFIT_PX = 14.0
-"""Of the five points from the template, root mean square in the crop of 128: 3 from the front, 10 in profile."""
-MIN_CHANGE = 2.0
-"""Mean difference of crop and swap, of 255: below it the network gave back the face that it was shown."""
-BLUR_MARGIN = 0.3
-"""Around a box that is blurred, in shares of its sides: hair, chin and what a late box leaves behind."""
+BATCH_MAX = 8
+"""Frames of several calls in one run of the swapper; a GPU gains little beyond."""
 MAX_NOSE_OFFSET = 0.8
 """Of a portrait's nose from the middle between its eyes, in distances between them: about 55 degrees of turn."""
 FAULTS_TO_RESTART = 10
@@ -45,6 +37,10 @@ class NeuralIdentity:
 
     latent: Latent
 
+    def casting(self) -> OneForAll:
+        """Everybody who may wear an identity wears this one."""
+        return OneForAll(self.latent)
+
 
 class NeuralFaceEngine:
     """Identities and calls of the neural face engine; all of it belongs to one thread. `warm_up` before the first call.
@@ -55,8 +51,9 @@ class NeuralFaceEngine:
     name = "neural"
     why = ""
     """What decided for this engine, in words, for the log."""
+    batch_max = BATCH_MAX
 
-    def __init__(self, detector: Scrfd, encoder: ArcFace, swapper: InSwapper) -> None:
+    def __init__(self, detector: Scrfd, encoder: ArcFace, swapper: Swapper) -> None:
         self.swapper = swapper
         self._detector = detector
         self._encoder = encoder
@@ -69,7 +66,8 @@ class NeuralFaceEngine:
             self._detector.detect_at(noise, size_px)
         self._encoder.embed(noise, [face_templates.arcface_template(112)])
         identity = self.prepare(IdentitySource(kind="mask", name=synthetic_identity.PREFIX + "0"))
-        self.swapper.swap([np.ascontiguousarray(noise[:SIZE_PX, :SIZE_PX])], [identity.latent])
+        side_px = self.swapper.size_px
+        self.swapper.swap([np.ascontiguousarray(noise[:side_px, :side_px])], [identity.latent])
 
     def prepare(self, source: IdentitySource) -> NeuralIdentity:
         """An identity of a portrait (see `PortraitError`), or of nobody for a mask (KeyError for an unknown one)."""
@@ -80,16 +78,73 @@ class NeuralFaceEngine:
             (embedding,) = self._encoder.embed(picture, [self._portrait_points(picture)])
         return NeuralIdentity(latent=self.swapper.latent(embedding))
 
-    def open(self, *, max_faces: int) -> "NeuralFaceWearer":
+    def open(self, *, max_faces: int) -> NeuralFaceWearer:
         """State for one call in which up to `max_faces` faces, the largest, wear the identity."""
-        return NeuralFaceWearer(self, FaceCarrier(self._detector, max_faces=max_faces))
+        return NeuralFaceWearer(FaceCarrier(self._detector, max_faces=max_faces), self.swapper, self._swap_one)
 
-    def succeeded(self) -> None:
-        """A frame went through."""
+    def swap_batch(self, requests: Sequence[SwapRequest]) -> list[Swap | Exception]:
+        """Frames of different calls, one each; the swapper sees all their faces in one run.
+
+        A frame that fails stands as what it raised and costs only its own call its tracks.
+        """
+        begun = [self._begun(request) for request in requests]
+        if len(begun) > 1:
+            self._fit([fitting for fitting in begun if isinstance(fitting, Fitting)])
+        return [self._finished(request, fitting) for request, fitting in zip(requests, begun, strict=True)]
+
+    def _swap_one(self, request: SwapRequest) -> Swap:
+        (swap,) = self.swap_batch([request])
+        if isinstance(swap, Exception):
+            raise swap
+        return swap
+
+    def _begun(self, request: SwapRequest) -> Fitting | Exception:
+        assert isinstance(request.wearer, NeuralFaceWearer)
+        try:
+            return request.wearer.begin(request.frame, request.time_s)
+        except Exception as error:  # noqa: BLE001 - a network may raise anything; the other calls' frames go on
+            return error
+
+    def _fit(self, fittings: Sequence[Fitting]) -> None:
+        """Have the swapper answer for all faces; where that fails each frame is tried by itself when it is finished."""
+        faces = [face for fitting in fittings for face in fitting.fitted]
+        began_s = time.thread_time()
+        try:
+            self._answer(faces)
+        except Exception:  # noqa: BLE001 - it is tried again, a frame at a time, and raised there
+            return
+        share_ms = (time.thread_time() - began_s) * 1000 / max(1, len(faces))
+        for fitting in fittings:
+            fitting.watch.add("swap", share_ms * len(fitting.fitted))
+
+    def _answer(self, faces: Sequence[FittedFace]) -> None:
+        answers = self.swapper.swap([face.crop for face in faces], [face.latent for face in faces])
+        for face, answer in zip(faces, answers, strict=True):
+            face.answer = answer
+
+    def _finished(self, request: SwapRequest, begun: Fitting | Exception) -> Swap | Exception:
+        assert isinstance(request.wearer, NeuralFaceWearer)
+        try:
+            swap = self._finish(request.wearer, begun)
+        except Exception as error:  # noqa: BLE001 - a network may raise anything; what it had seen is not trusted after that
+            request.wearer.reset()
+            self._count(error)
+            return error
         self._faults = 0
+        return swap
 
-    def failed(self, error: Exception) -> None:
-        """A frame did not; ends the process when the networks fail again and again."""
+    def _finish(self, wearer: NeuralFaceWearer, begun: Fitting | Exception) -> Swap:
+        if isinstance(begun, Exception):
+            raise begun
+        unanswered = [face for face in begun.fitted if face.answer is None]
+        if unanswered:
+            begun.watch.resume()
+            self._answer(unanswered)
+            begun.watch.mark("swap")
+        return wearer.finish(begun)
+
+    def _count(self, error: Exception) -> None:
+        """End the process when the networks fail again and again."""
         self._faults += isinstance(error, NetworkError)
         if self._faults >= FAULTS_TO_RESTART:
             raise SystemExit(f"{FAULTS_TO_RESTART} frames in a row failed: {error}") from error
@@ -102,78 +157,6 @@ class NeuralFaceEngine:
         return face.points
 
 
-class NeuralFaceWearer:
-    """One call: its faces and what they wear. Used from the engine's thread."""
-
-    def __init__(self, engine: NeuralFaceEngine, carrier: FaceCarrier) -> None:
-        self._engine = engine
-        self._carrier = carrier
-        self._alpha = neural_paste.soft_alpha(SIZE_PX)
-        self._worn: NeuralIdentity | None = None
-
-    def wear(self, identity: Any) -> None:
-        """Wear a `NeuralIdentity` from the next frame on, or nothing (all is blurred); all state starts afresh."""
-        if identity is not None and not isinstance(identity, NeuralIdentity):
-            raise TypeError("the neural engine wears what its own prepare() made")
-        self._worn = identity
-        self._carrier.reset()
-
-    def swap(self, frame: Frame, time_s: float) -> Swap:
-        """Swap or blur every face of `frame`, in place; all of it without an identity or trust in its faces.
-
-        Raises what the networks raise; the next frame then starts afresh.
-        """
-        try:
-            swap = self._swapped(frame, time_s)
-        except Exception as error:  # a network may raise anything; what it had seen is not trusted after that
-            self._carrier.reset()
-            self._engine.failed(error)
-            raise
-        self._engine.succeeded()
-        return swap
-
-    def _swapped(self, frame: Frame, time_s: float) -> Swap:
-        watch = StageWatch()
-        seen = self._carrier.update(frame, time_s, watch.mark)
-        if self._worn is None or not seen.trusted:
-            blur_box(frame, np.array([0, 0, frame.shape[1], frame.shape[0]], np.float32))
-            return Swap(frame=frame, faces=_unswapped(seen), stage_ms=watch.stage_ms)
-        alignments = [_alignment(face, frame) for face in seen.faces]
-        aligned = {i: to_crop for i, to_crop in enumerate(alignments) if to_crop is not None}
-        crops = [face_templates.crop(frame, to_crop, SIZE_PX) for to_crop in aligned.values()]
-        watch.mark("align")
-        swapped = self._engine.swapper.swap(crops, [self._worn.latent] * len(crops))
-        watch.mark("swap")
-        for crop, answer, (i, to_crop) in zip(crops, swapped, list(aligned.items()), strict=True):
-            if _changed(crop, answer):
-                neural_paste.paste(frame, answer, self._alpha, to_crop)
-            else:
-                del aligned[i]
-        hidden = [face.box for i, face in enumerate(seen.faces) if i not in aligned]
-        for box in (*(grown(box, BLUR_MARGIN) for box in hidden), *seen.others):
-            blur_box(frame, box)
-        watch.mark("paste")
-        faces = [_face_box(face.box, face.confidence, i in aligned) for i, face in enumerate(seen.faces)]
-        return Swap(frame=frame, faces=(*faces, *_boxes(seen.others)), stage_ms=watch.stage_ms)
-
-
-def _alignment(face: CarriedFace, frame: Frame) -> Affine | None:
-    """The way to the face's crop; None for a face that is not surely there, too small, or mostly out of the picture."""
-    if face.confidence < MIN_CONFIDENCE or not (np.isfinite(face.points).all() and np.isfinite(face.box).all()):
-        return None
-    if float((face.box[2:] - face.box[:2]).min()) < MIN_FACE_PX:
-        return None
-    if inside_share(face.box, frame.shape[1], frame.shape[0]) < MIN_INSIDE or np.ptp(face.points, axis=0).min() < 1:
-        return None
-    to_crop = inswapper.alignment(face.points)
-    off_px = face.points @ to_crop[:, :2].T + to_crop[:, 2] - inswapper.TEMPLATE_PX
-    return to_crop if float(np.sqrt((off_px**2).sum(axis=1).mean())) <= MAX_MISFIT_PX else None
-
-
-def _changed(crop: Frame, swapped: Frame) -> bool:
-    return float(np.abs(crop.astype(np.int16) - swapped).mean()) >= MIN_CHANGE
-
-
 def _side_px(face: FoundFace) -> float:
     return float((face.box[2:] - face.box[:2]).max())
 
@@ -183,16 +166,3 @@ def _nose_offset(points: Floats) -> float:
     left, right, nose = (np.asarray(point, np.float64) for point in points[:3])
     across = right - left
     return abs(float((nose - (left + right) / 2) @ across)) / max(float(across @ across), 1e-9)
-
-
-def _unswapped(seen: CarriedFaces) -> tuple[FaceBox, ...]:
-    return _boxes((*(face.box for face in seen.faces), *seen.others))
-
-
-def _boxes(boxes: tuple[Floats, ...]) -> tuple[FaceBox, ...]:
-    return tuple(_face_box(box, 0.0, False) for box in boxes)
-
-
-def _face_box(box: Floats, score: float, swapped: bool) -> FaceBox:
-    x0, y0, x1, y1 = (float(value) for value in box)
-    return FaceBox(x_px=x0, y_px=y0, width_px=x1 - x0, height_px=y1 - y0, score=score, swapped=swapped)

@@ -13,5 +13,13 @@ class StageWatch:
     def mark(self, stage: str) -> None:
         """The stage that ends here takes all the time since the mark before."""
         now_s = time.thread_time()
-        self.stage_ms[stage] = self.stage_ms.get(stage, 0.0) + (now_s - self._last_s) * 1000
+        self.add(stage, (now_s - self._last_s) * 1000)
         self._last_s = now_s
+
+    def add(self, stage: str, cost_ms: float) -> None:
+        """A share of what was done for several frames at once."""
+        self.stage_ms[stage] = self.stage_ms.get(stage, 0.0) + cost_ms
+
+    def resume(self) -> None:
+        """Other frames had the thread since the last mark: that time is nobody's stage here."""
+        self._last_s = time.thread_time()

@@ -55,7 +55,7 @@ def test_the_network_gives_the_reference_s_output() -> None:
     blob = np.ascontiguousarray(target.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
     (out,) = graph.run({"target": blob, "source": golden()["latent"][None]})
     assert np.abs(out[0] - golden()["output"]).max() <= 1e-4
-    (swapped,) = swapper().swap([np.ascontiguousarray(target[..., ::-1])], [golden()["latent"]])
+    swapped = swapper().swap([np.ascontiguousarray(target[..., ::-1])], [golden()["latent"]])[0].picture
     wanted = golden()["output"].transpose(1, 2, 0)[..., ::-1] * 255
     assert np.abs(swapped - wanted).max() <= 1.01
 
@@ -67,7 +67,7 @@ def test_the_swapped_crop_is_insightface_s() -> None:
     np.testing.assert_allclose(to_crop, golden()["M"], atol=1e-4)
     crop = face_templates.crop(picture("astronaut.png"), to_crop, SIZE_PX)
     assert np.abs(crop.astype(int) - golden()["aligned_bgr" + OPENCV]).max() <= 2
-    (swapped,) = swapper().swap([crop], [golden()["latent"]])
+    swapped = swapper().swap([crop], [golden()["latent"]])[0].picture
     assert np.abs(swapped.astype(int) - golden()["get_nopaste_bgr" + OPENCV]).max() <= 2
 
 
@@ -77,7 +77,7 @@ def test_the_architecture_in_our_own_words_is_the_published_one(tmp_path: Path) 
     ours = open_inswapper(write_inswapper("inswapper_narrow", tmp_path / "built.onnx"), Placement())
     crop = np.ascontiguousarray(inswapper_target("inswapper_narrow")[..., ::-1])
     latent = ours.latent(golden()["embedding"])
-    built, exported = (one.swap([crop], [latent])[0] for one in (ours, swapper()))
+    built, exported = (one.swap([crop], [latent])[0].picture for one in (ours, swapper()))
     assert np.abs(built.astype(int) - exported).max() <= 1
 
 
@@ -92,7 +92,7 @@ def test_the_full_network_gives_the_reference_s_output(tmp_path: Path) -> None:
     target = inswapper_target("inswapper_128")
     latent = full.latent(wanted["embedding"])
     np.testing.assert_allclose(latent, wanted["latent"], atol=1e-6)
-    (swapped,) = full.swap([np.ascontiguousarray(target[..., ::-1])], [latent])
+    swapped = full.swap([np.ascontiguousarray(target[..., ::-1])], [latent])[0].picture
     rgb = swapped[..., ::-1].transpose(2, 0, 1)
     assert np.abs(rgb[:, 1::2, ::2] - 255 * wanted["out_stride2_off1_0"]).max() <= 1.01
     blob = np.ascontiguousarray(target.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
@@ -110,8 +110,9 @@ def test_a_batch_of_people_is_what_each_gives_alone_and_nothing_of_the_other() -
     latents = [swapper().latent(one) for one in np.eye(512, dtype=np.float32)[:3]]
     together = swapper().swap(crops, latents)
     for crop, latent, swapped in zip(crops, latents, together, strict=True):
-        np.testing.assert_array_equal(swapper().swap([crop], [latent])[0], swapped)
-    assert np.abs(together[0].astype(int) - swapper().swap(crops[:1], latents[1:2])[0]).max() > 10
+        np.testing.assert_array_equal(swapper().swap([crop], [latent])[0].picture, swapped.picture)
+    other = swapper().swap(crops[:1], latents[1:2])[0].picture
+    assert np.abs(together[0].picture.astype(int) - other).max() > 10
     assert swapper().swap([], []) == []
 
 

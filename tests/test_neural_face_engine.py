@@ -8,8 +8,9 @@ import pytest
 
 from models import inswapper
 from models.carried_faces import CarriedFace, CarriedFaces, FaceCarrier
-from models.engines import Frame, IdentitySource, PortraitError, Swap
-from models.neural_face_engine import FAULTS_TO_RESTART, NeuralFaceWearer
+from models.engines import Frame, IdentitySource, PortraitError, Swap, SwapRequest
+from models.neural_face_engine import FAULTS_TO_RESTART
+from models.neural_face_wearer import NeuralFaceWearer
 from models.runtime import NetworkError
 from tests.asset_frames import CLIPS, frames, picture, with_golden
 from tests.neural_parts import FaultyGraph, detector_graph, small_engine, swapper_graph
@@ -238,3 +239,39 @@ def test_a_name_that_is_no_mask() -> None:
     """KeyError, as the embedded engine has it."""
     with pytest.raises(KeyError):
         small_engine().prepare(IdentitySource(kind="mask", name="nobody"))
+
+
+def test_a_batch_of_calls_is_what_each_gives_alone_and_a_fault_costs_only_its_own_call() -> None:
+    """Three calls in one run of the swapper, one of them with a wearer whose detector fails."""
+    engine, raw = small_engine(), [picture("grid_bbaf2n.mpg@5"), picture(TWO)]
+    calls = []
+    for name in ("porcelain", "synthetic:9"):
+        one = engine.open(max_faces=2)
+        one.wear(engine.prepare(IdentitySource(kind="mask", name=name)))
+        calls.append(one)
+    alone = [one.swap(frame.copy(), 0.0).frame for one, frame in zip(calls, raw, strict=True)]
+    blind = wearer("not finite", part="detector")
+    for one in calls:
+        one.reset()
+    requests = [
+        SwapRequest(wearer=one, frame=frame.copy(), time_s=0.0)
+        for one, frame in zip([calls[0], blind, calls[1]], [raw[0], raw[0], raw[1]], strict=True)
+    ]
+    answers = engine.swap_batch(requests)
+    assert isinstance(answers[1], NetworkError)
+    for wanted, answer in zip(alone, [answers[0], answers[2]], strict=True):
+        assert isinstance(answer, Swap)
+        np.testing.assert_array_equal(answer.frame, wanted)
+
+
+def test_when_the_batch_fails_each_frame_is_tried_alone() -> None:
+    """A run of several that does not fit into the memory costs no call its frame."""
+    graph = FaultyGraph(swapper_graph(), "raises", 1, 1)
+    engine, raw = small_engine(swapper=graph), picture("grid_bbaf2n.mpg@5")
+    requests = []
+    for _ in range(2):
+        one = engine.open(max_faces=1)
+        one.wear(engine.prepare(PORTRAIT))
+        requests.append(SwapRequest(wearer=one, frame=raw.copy(), time_s=0.0))
+    assert [isinstance(answer, Swap) for answer in engine.swap_batch(requests)] == [True, True]
+    assert graph.runs == 3

@@ -49,7 +49,7 @@ def main() -> None:
     (face,) = detector.detect_at(frame, FAST_PX)
     to_crop = inswapper.alignment(face.points)
     crop = face_templates.crop(frame, to_crop, inswapper.SIZE_PX)
-    (swapped,) = swapper.swap([crop], [latent])
+    swapped = swapper.swap([crop], [latent])[0].picture
     alpha = neural_paste.soft_alpha(inswapper.SIZE_PX)
     stages: dict[str, Callable[[], object]] = {
         "detect": lambda: detector.detect_at(frame, FAST_PX),

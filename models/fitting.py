@@ -1,0 +1,34 @@
+"""One frame of one call between its two halves: faces are found and cut out, then the networks run, then it is pasted.
+
+The networks' part lies between, so that faces of several calls go through them together (`neural_face_engine`).
+"""
+
+from dataclasses import dataclass, field
+
+from models.carried_faces import CarriedFace, CarriedFaces
+from models.engines import Frame
+from models.face_templates import Affine
+from models.stage_watch import StageWatch
+from models.swapper import Latent, SwappedCrop
+
+
+@dataclass(slots=True, kw_only=True)
+class FittedFace:
+    """A face that is to wear `latent`: its aligned raw crop, and the answer once the swapper gave it."""
+
+    face: CarriedFace
+    to_crop: Affine
+    crop: Frame
+    latent: Latent
+    answer: SwappedCrop | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Fitting:
+    """A frame that is being worked on. What is not among `fitted` will be blurred, the whole frame if `covered`."""
+
+    frame: Frame
+    seen: CarriedFaces
+    fitted: list[FittedFace] = field(default_factory=list)
+    covered: bool = False
+    watch: StageWatch = field(default_factory=StageWatch)

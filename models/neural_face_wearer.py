@@ -1,0 +1,122 @@
+"""One call of the neural engine: its tracks, who wears what, and the two halves of a frame around the networks.
+
+`begin` finds the faces and cuts them out, `finish` pastes the answers back and blurs whoever has none. What is between
+them is the engine's, which takes the faces of several calls together.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+
+from models import face_alignment, face_templates, neural_paste
+from models.carried_faces import CarriedFaces, FaceCarrier
+from models.engines import FaceBox, Frame, Swap, SwapRequest
+from models.face_blur import blur_box
+from models.face_casting import Casting
+from models.fitting import FittedFace, Fitting
+from models.geometry import Floats, grown
+from models.neural_paste import Alpha
+from models.swapper import Swapper
+
+MIN_CHANGE = 2.0
+"""Mean difference of crop and swap, of 255: below it the network gave back the face that it was shown."""
+BLUR_MARGIN = 0.3
+"""Around a box that is blurred, in shares of its sides: hair, chin and what a late box leaves behind."""
+
+
+class Worn(Protocol):
+    """What the engine's `prepare` makes: it opens a casting for each call that wears it."""
+
+    def casting(self) -> Casting:
+        """A fresh one."""
+
+
+class NeuralFaceWearer:
+    """One call's faces. Used from the engine's thread."""
+
+    def __init__(self, carrier: FaceCarrier, swapper: Swapper, swap_one: Callable[[SwapRequest], Swap]) -> None:
+        """`swap_one` is the engine's way from `begin` to `finish` for a frame that comes alone."""
+        self._carrier = carrier
+        self._swapper = swapper
+        self._swap_one = swap_one
+        self._alpha = neural_paste.soft_alpha(swapper.size_px)
+        self._casting: Casting | None = None
+
+    def wear(self, identity: Any) -> None:
+        """Wear what `prepare` made from the next frame on, or nothing (all is blurred); all state starts afresh."""
+        if identity is not None and not hasattr(identity, "casting"):
+            raise TypeError("the neural engine wears what its own prepare() made")
+        self._casting = None if identity is None else identity.casting()
+        self._carrier.reset()
+
+    def swap(self, frame: Frame, time_s: float) -> Swap:
+        """Swap or blur every face of `frame`, in place; all of it without an identity or trust in its faces.
+
+        Raises what the networks raise; the next frame then starts afresh.
+        """
+        return self._swap_one(SwapRequest(wearer=self, frame=frame, time_s=time_s))
+
+    def reset(self) -> None:
+        """Trust nothing of what was seen: a network failed over it."""
+        self._carrier.reset()
+        if self._casting is not None:
+            self._casting.reset()
+
+    def begin(self, frame: Frame, time_s: float) -> Fitting:
+        """Find and follow the faces and cut out those that are to wear something. Raises what the networks raise."""
+        fitting = Fitting(frame=frame, seen=CarriedFaces(faces=(), others=(), trusted=False, searched=False))
+        fitting.seen = seen = self._carrier.update(frame, time_s, fitting.watch.mark)
+        fitting.covered = self._casting is None or not seen.trusted
+        if self._casting is None or fitting.covered:
+            return fitting
+        for face, latent in zip(seen.faces, self._casting.cast(frame, seen), strict=True):
+            to_crop = face_alignment.alignment(face, frame, self._swapper.template_px, self._swapper.size_px)
+            if latent is not None and to_crop is not None:
+                crop = face_templates.crop(frame, to_crop, self._swapper.size_px)
+                fitting.fitted.append(FittedFace(face=face, to_crop=to_crop, crop=crop, latent=latent))
+        fitting.watch.mark("align")
+        return fitting
+
+    def finish(self, fitting: Fitting) -> Swap:
+        """Paste what the swapper answered, in place, and blur every face that has no answer of its own."""
+        fitting.watch.resume()
+        frame, seen = fitting.frame, fitting.seen
+        if fitting.covered:
+            blur_box(frame, np.array([0, 0, frame.shape[1], frame.shape[0]], np.float32))
+            return Swap(frame=frame, faces=_hidden(seen), stage_ms=fitting.watch.stage_ms)
+        swapped = {face.face.track_id for face in fitting.fitted if self._pasted(frame, face)}
+        hidden = [grown(face.box, BLUR_MARGIN) for face in seen.faces if face.track_id not in swapped]
+        for box in (*hidden, *seen.others):
+            blur_box(frame, box)
+        fitting.watch.mark("paste")
+        faces = [face_box(face.box, face.confidence, face.track_id in swapped) for face in seen.faces]
+        return Swap(frame=frame, faces=(*faces, *_boxes(seen.others)), stage_ms=fitting.watch.stage_ms)
+
+    def _pasted(self, frame: Frame, face: FittedFace) -> bool:
+        """Whether the face wears its answer now: one that is the raw face again is none."""
+        if face.answer is None or not _changed(face.crop, face.answer.picture):
+            return False
+        neural_paste.paste(frame, face.answer.picture, self._edge(face.answer.alpha), face.to_crop)
+        return True
+
+    def _edge(self, alpha: Alpha | None) -> Alpha:
+        return self._alpha if alpha is None else np.minimum(alpha, self._alpha)
+
+
+def _changed(crop: Frame, swapped: Frame) -> bool:
+    return float(np.abs(crop.astype(np.int16) - swapped).mean()) >= MIN_CHANGE
+
+
+def _hidden(seen: CarriedFaces) -> tuple[FaceBox, ...]:
+    return _boxes((*(face.box for face in seen.faces), *seen.others))
+
+
+def _boxes(boxes: tuple[Floats, ...]) -> tuple[FaceBox, ...]:
+    return tuple(face_box(box, 0.0, False) for box in boxes)
+
+
+def face_box(box: Floats, score: float, swapped: bool) -> FaceBox:
+    """A box (4,) as x0, y0, x1, y1 in pixels, as the engines report it."""
+    x0, y0, x1, y1 = (float(value) for value in box)
+    return FaceBox(x_px=x0, y_px=y0, width_px=x1 - x0, height_px=y1 - y0, score=score, swapped=swapped)
