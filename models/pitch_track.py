@@ -15,6 +15,8 @@ CEIL_HZ = 550.0
 REACH_MS = 20
 """How far the signal must go on beyond a frame's centre."""
 
+_BLOCK_FRAMES = 4
+"""Frames that are decided at a time, 20 ms: the grid that all hops lie on, so that the hop decides nothing."""
 _DECIMATION = 3
 _CANDIDATES = 6
 _VOICING_THRESHOLD = 0.475
@@ -47,42 +49,52 @@ class PitchTracker:
         taps = np.sinc(np.arange(-24, 25) / _DECIMATION * 0.8) * np.kaiser(49, 7.0)
         self._low_pass = taps / taps.sum()
         self._loudest = _LEAST_PEAK
-        self._f0_hz = np.zeros(1)
-        self._score = np.zeros(1)
+        self.reset()
 
     def track(self, signal: Array, centres: Array, count: int) -> Array:
         """Pitch in Hz (0 = unvoiced) of the first `count` frames; those after serve as look-ahead only.
 
-        `signal` is (n,) at the tracker's rate, `centres` the frames' sample positions in it, ascending.
+        As many as that are looked ahead from each block, not from the last alone; with none, the path is the best
+        through all. `signal` is (n,) at the tracker's rate, `centres` the frames' sample positions in it, ascending.
         """
-        f0_hz, scores = self._candidates(signal, centres)
-        back: list[NDArray[np.intp]] = []
-        committed = (self._f0_hz, self._score)
-        for i in range(len(f0_hz)):
-            gain = self._score[:, None] - _transition_cost(self._f0_hz, f0_hz[i])
+        f0_hz, scores = self._candidates(signal, centres, count)
+        costs = _transition_costs(np.concatenate([self._f0_hz[None], f0_hz]))
+        ahead = len(centres) - count
+        block = _BLOCK_FRAMES if ahead else count
+        path = np.zeros(count, dtype=np.intp)
+        for first in range(0, count, block):
+            last = min(first + block, count)
+            path[first:last] = self._decide(costs[first : last + ahead], scores[first : last + ahead], last - first)
+        self._f0_hz = f0_hz[count - 1]
+        return f0_hz[np.arange(count), path]
+
+    def _decide(self, costs: Array, scores: Array, count: int) -> NDArray[np.intp]:
+        """The candidates of the first `count` frames on the best path through all of these."""
+        score, back = self._score, []
+        for cost, own in zip(costs, scores, strict=True):
+            gain = score[:, None] - cost
             back.append(gain.argmax(axis=0))
-            self._f0_hz, self._score = f0_hz[i], gain.max(axis=0) + scores[i]
-            if i == count - 1:
-                committed = (self._f0_hz, self._score)
-        state, path = int(self._score.argmax()), np.zeros(len(f0_hz), dtype=np.intp)
-        for i in reversed(range(len(f0_hz))):
+            score = gain.max(axis=0) + own
+        state, path = int(score.argmax()), np.zeros(len(scores), dtype=np.intp)
+        for i in reversed(range(len(scores))):
             path[i], state = state, int(back[i][state])
-        # What was given out stays: the next call goes on from this candidate alone.
-        self._f0_hz = committed[0]
-        self._score = np.where(np.arange(len(committed[1])) == path[count - 1], 0.0, _NEVER)
-        return f0_hz[np.arange(count), path[:count]]
+        # What was given out stays: what follows goes on from this candidate alone.
+        self._score = np.where(np.arange(1 + _CANDIDATES) == path[count - 1], 0.0, _NEVER)
+        return path[:count]
 
     def reset(self) -> None:
         """Forget the path, as after silence."""
-        self._f0_hz, self._score = np.zeros(1), np.zeros(1)
+        self._f0_hz = np.zeros(1 + _CANDIDATES)
+        self._score = np.full(1 + _CANDIDATES, _NEVER)
+        self._score[0] = 0.0
 
-    def _candidates(self, signal: Array, centres: Array) -> tuple[Array, Array]:
+    def _candidates(self, signal: Array, centres: Array, count: int) -> tuple[Array, Array]:
         """(frames, 1 + _CANDIDATES) pitches and scores; the first candidate is "unvoiced", 0 Hz."""
         low = np.convolve(signal, self._low_pass, mode="same")[::_DECIMATION]
         first = np.rint(centres / _DECIMATION).astype(int) - len(self._window) // 2
         frames = low[np.clip(first[:, None] + np.arange(len(self._window)), 0, len(low) - 1)]
         frames = frames - frames.mean(axis=1, keepdims=True)
-        unvoiced = self._unvoiced_score(np.abs(frames).max(axis=1))
+        unvoiced = self._unvoiced_score(np.abs(frames).max(axis=1), count)
         spectrum = np.abs(np.fft.rfft(frames * self._window, _FFT_SIZE, axis=1)) ** 2
         correlation = np.fft.irfft(spectrum, _FFT_SIZE, axis=1)
         correlation = correlation[:, self._around] / np.maximum(correlation[:, :1], 1e-12) * self._correction
@@ -90,14 +102,18 @@ class PitchTracker:
         silence = np.zeros((len(pitch), 1))
         return np.concatenate([silence, pitch], axis=1), np.concatenate([unvoiced[:, None], score], axis=1)
 
-    def _unvoiced_score(self, peaks: Array) -> Array:
-        """How good "unvoiced" is per frame: the better, the quieter the frame against the loudest so far."""
-        scores = np.empty(len(peaks))
+    def _unvoiced_score(self, peaks: Array, count: int) -> Array:
+        """How good "unvoiced" is per frame: the better, the quieter the frame against the loudest so far.
+
+        Only the first `count` frames are remembered: the others come again.
+        """
+        loudest = np.empty(len(peaks))
+        before = self._loudest
         for i, peak in enumerate(peaks):
-            self._loudest = max(self._loudest * _PEAK_DECAY, float(peak))
-            quiet = 2 - (peak / self._loudest) / (_SILENCE_THRESHOLD / (1 + _VOICING_THRESHOLD))
-            scores[i] = _VOICING_THRESHOLD + max(0.0, quiet)
-        return scores
+            before = loudest[i] = max(before * _PEAK_DECAY, float(peak))
+        self._loudest = float(loudest[count - 1])
+        quiet = 2 - (peaks / loudest) / (_SILENCE_THRESHOLD / (1 + _VOICING_THRESHOLD))
+        return np.asarray(_VOICING_THRESHOLD + np.maximum(0.0, quiet))
 
     def _peaks(self, correlation: Array) -> tuple[Array, Array]:
         """The best peaks of each row, refined by a parabola: pitch in Hz and score."""
@@ -128,9 +144,11 @@ class PitchTracker:
         return np.clip(worst, 0.0, 1.0)
 
 
-def _transition_cost(before: Array, after: Array) -> Array:
-    """(candidates before, candidates after): octave jumps cost by their size, changes of voicing a flat price."""
-    voiced_before, voiced_after = (before > 0)[:, None], (after > 0)[None, :]
-    octaves = np.abs(np.log2(np.where(before > 0, before, 1.0))[:, None] - np.log2(np.where(after > 0, after, 1.0)))
-    changed = np.where(voiced_before ^ voiced_after, _VOICING_CHANGE_COST, 0.0)
-    return np.where(voiced_before & voiced_after, _OCTAVE_JUMP_COST * octaves, changed)
+def _transition_costs(f0_hz: Array) -> Array:
+    """(frames - 1, candidates before, candidates after) of (frames, candidates): an octave jump costs by its size, a
+    change of voicing a flat price."""
+    voiced, octave = f0_hz > 0, np.log2(np.where(f0_hz > 0, f0_hz, 1.0))
+    before, after = voiced[:-1, :, None], voiced[1:, None, :]
+    octaves = np.abs(octave[:-1, :, None] - octave[1:, None, :])
+    changed = np.where(before ^ after, _VOICING_CHANGE_COST, 0.0)
+    return np.where(before & after, _OCTAVE_JUMP_COST * octaves, changed)

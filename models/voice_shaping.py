@@ -25,6 +25,8 @@ _GLIDE = 0.2  # of the way, each 5 ms frame
 _LOW_VOICE_HZ = 165.0
 _HYSTERESIS = 1.12
 _REFRESH_FRAMES = 200
+_BLOCK_FRAMES = 4
+"""Frames after each of which the voice may turn elsewhere, 20 ms: the grid that all hops lie on."""
 _LEAST_EVIDENCE_FRAMES = 40  # of voice; before that an assumed spread and no envelope shift
 _ASSUMED_SD = 0.18
 _FALLBACK_SEMITONES, _FALLBACK_FORMANT = 4.0, 1.1
@@ -84,12 +86,8 @@ class VoiceShaper:
 
     def shape(self, frames: Frames) -> Shaped:
         """Like `apply`, and how it was done."""
-        silent_so_far = self._speaker.voiced == 0
-        self._speaker.update(frames)
-        target = self._plan()
-        if self._shape is None or silent_so_far:
-            self._shape = target
-        scalars, envelope = self._glide(target, len(frames.f0_hz))
+        glides = [self._learn(_part(frames, first)) for first in range(0, len(frames.f0_hz), _BLOCK_FRAMES)]
+        scalars, envelope = (np.concatenate(rows) for rows in zip(*glides, strict=True))
         after = _shaped(frames, scalars, envelope)
         gain = self._level(frames, after)[:, None]
         return Shaped(
@@ -97,6 +95,15 @@ class VoiceShaper:
             formant_ratio=np.exp(scalars[:, 2]),
             colour=envelope + np.log(gain),
         )
+
+    def _learn(self, frames: Frames) -> tuple[Array, Array]:
+        """Listen to a block of frames, and glide over it."""
+        silent_so_far = self._speaker.voiced == 0
+        self._speaker.update(frames)
+        target = self._plan()
+        if self._shape is None or silent_so_far:
+            self._shape = target
+        return self._glide(target, len(frames.f0_hz))
 
     def _level(self, before: Frames, after: Frames) -> Array:
         """(n,) power gain that keeps the loudness over half a second; frame by frame would undo their contrast."""
@@ -166,6 +173,17 @@ class VoiceShaper:
         offset = speaker.log_f0_mean * (1 - slope) + (semitones + self._settings.pitch_semitones) * _SEMITONE
         log_ratio = log(ratio * self._settings.formant_ratio)
         return _Shape(scalars=np.array([slope, offset, log_ratio, self._settings.breath, 0.0]), envelope=envelope)
+
+
+def _part(frames: Frames, first: int) -> Frames:
+    """One block of them."""
+    rows = slice(first, first + _BLOCK_FRAMES)
+    return Frames(
+        f0_hz=frames.f0_hz[rows],
+        power=frames.power[rows],
+        aperiodicity=frames.aperiodicity[rows],
+        gain=frames.gain[rows],
+    )
 
 
 def _assumed(speaker: VoiceStatistics | None, reference: VoiceStatistics) -> VoiceStatistics:

@@ -51,3 +51,18 @@ def test_pieces_with_two_frames_of_look_ahead_agree_with_the_whole() -> None:
     pieces = [tracker.track(wave, centres[i : i + 10], 8) for i in range(0, len(whole) - 7, 8)]
     found = np.concatenate(pieces)
     assert np.mean(np.abs(found - whole[: len(found)]) < 2.0) > 0.97
+
+
+@pytest.mark.parametrize("hop", [8, 12, 40])
+def test_the_hop_decides_nothing(hop: int) -> None:
+    """Frames of 40, 60 and 200 ms at a time against 20: the same path, to the last candidate."""
+    wave = np.concatenate([speech(1.2, RATE_HZ), speech(1.0, RATE_HZ, Speaker(f0_hz=240.0)) * 0.1]).astype(np.float64)
+    centres = np.arange(len(wave) // 120 - 2, dtype=np.float64) * 120
+
+    def tracked(count: int) -> Array:
+        tracker, whole = PitchTracker(RATE_HZ), range(0, 400, count)
+        return np.concatenate([tracker.track(wave, centres[i : i + count + 2], count) for i in whole])
+
+    steps = tracked(4)
+    assert np.mean(steps > 0) > 0.4
+    np.testing.assert_allclose(tracked(hop)[:400], steps, rtol=1e-9)

@@ -108,3 +108,35 @@ def test_a_reference_moves_the_pitch_to_its_own() -> None:
     for _ in range(40):
         after = shaper.apply(frames(8, f0_hz=115.0))
     assert abs(semitones(after, 210.0)) < 1.0
+
+
+@pytest.mark.parametrize("hop", [8, 12, 40])
+def test_the_hop_decides_nothing(hop: int) -> None:
+    """A deep voice, then a high one, in hops of 40, 60 and 200 ms against 20: the same frames, turn and all."""
+    heard = analyse_clip(np.concatenate([speech(1.2, 24_000), speech(1.2, 24_000, Speaker(f0_hz=240.0))]).astype(float))
+
+    def shaped(count: int) -> Frames:
+        shaper = VoiceShaper(VoiceSettings())
+        return joined([shaper.apply(part(heard, i, count)) for i in range(0, 480, count)])
+
+    steps, hops = shaped(4), shaped(hop)
+    np.testing.assert_allclose(hops.f0_hz, steps.f0_hz, rtol=1e-9)
+    np.testing.assert_allclose(hops.power, steps.power, rtol=1e-6)
+
+
+def part(whole: Frames, first: int, count: int) -> Frames:
+    """`count` frames of it."""
+    rows = slice(first, first + count)
+    return Frames(
+        f0_hz=whole.f0_hz[rows], power=whole.power[rows], aperiodicity=whole.aperiodicity[rows], gain=whole.gain[rows]
+    )
+
+
+def joined(parts: list[Frames]) -> Frames:
+    """One after the other."""
+    return Frames(
+        f0_hz=np.concatenate([one.f0_hz for one in parts]),
+        power=np.concatenate([one.power for one in parts]),
+        aperiodicity=np.concatenate([one.aperiodicity for one in parts]),
+        gain=np.concatenate([one.gain for one in parts]),
+    )
