@@ -49,7 +49,7 @@ class PitchTracker:
         taps = np.sinc(np.arange(-24, 25) / _DECIMATION * 0.8) * np.kaiser(49, 7.0)
         self._low_pass = taps / taps.sum()
         self._loudest = _LEAST_PEAK
-        self.reset()
+        self._f0_hz, self._score = _nothing_yet()
 
     def track(self, signal: Array, centres: Array, count: int) -> Array:
         """Pitch in Hz (0 = unvoiced) of the first `count` frames; those after serve as look-ahead only.
@@ -84,9 +84,7 @@ class PitchTracker:
 
     def reset(self) -> None:
         """Forget the path, as after silence."""
-        self._f0_hz = np.zeros(1 + _CANDIDATES)
-        self._score = np.full(1 + _CANDIDATES, _NEVER)
-        self._score[0] = 0.0
+        self._f0_hz, self._score = _nothing_yet()
 
     def _candidates(self, signal: Array, centres: Array, count: int) -> tuple[Array, Array]:
         """(frames, 1 + _CANDIDATES) pitches and scores; the first candidate is "unvoiced", 0 Hz."""
@@ -142,6 +140,11 @@ class PitchTracker:
             top = height if multiple == 1 else top
             worst = np.where(multiple * lag <= self._longest, np.maximum(worst, top - height), worst)
         return np.clip(worst, 0.0, 1.0)
+
+
+def _nothing_yet() -> tuple[Array, Array]:
+    """Candidates and their scores before the first frame: unvoiced."""
+    return np.zeros(1 + _CANDIDATES), np.where(np.arange(1 + _CANDIDATES) == 0, 0.0, _NEVER)
 
 
 def _transition_costs(f0_hz: Array) -> Array:
