@@ -17,12 +17,12 @@ from rich.table import Table
 
 from mirage_rtc.errors import BadInput, Unavailable
 from mirage_rtc.voice_options import VoiceOptions
-from models.runtime import NetworkError, OnnxGraph
-from models.voice_graph import Rung
+from models.runtime import Graph, NetworkError, OnnxGraph
+from models.voice_graph import LADDER, Rung
 from models.voice_networks import NETWORKS, VoiceNetworkStore
 from models.voice_probe import decoder_probe, latent_probe
 from models.voice_refusal import VoiceRefused
-from models.voice_store import RungGraphs, VoiceConsent, VoiceRecord, VoiceStore, voice_id
+from models.voice_store import VoiceConsent, VoiceRecord, VoiceStore, voice_id
 
 FOLDER = "voices"
 NETWORKS_FOLDER = "voice-networks"
@@ -66,7 +66,7 @@ def import_voice(options: VoiceOptions, store: VoiceStore, console: Console) -> 
         )
     worst = max(record.difference.values())
     console.print(f"[green]stored[/]    {voice_id(record.name)}: {_in_words(record)}", highlight=False)
-    console.print(f"Its {2 * len(record.difference)} graphs differ from torch by at most {worst:.1e}.", highlight=False)
+    console.print(f"At no hop do its graphs differ from torch by more than {worst:.1e}.", highlight=False)
     return 0
 
 
@@ -115,9 +115,10 @@ def remove_voice(options: VoiceOptions, store: VoiceStore, console: Console) -> 
 
 def check_voice(options: VoiceOptions, store: VoiceStore, console: Console) -> int:
     """Verify every file and run every graph on made-up sound; exit code 1 when one gives no sound."""
-    record, sound = store.record(options.name), True
-    for rung, paths in store.graphs(options.name).items():
-        peak, run_ms = _try_out(paths, record, rung)
+    record, paths, sound = store.record(options.name), store.graphs(options.name), True
+    latent, decoder = OnnxGraph(paths.latent), OnnxGraph(paths.decoder)
+    for rung in LADDER:
+        peak, run_ms = _try_out(latent, decoder, record, rung)
         sound = sound and 0 < peak <= 1
         word = "[green]sounds[/]  " if 0 < peak <= 1 else "[red]silent[/]  "
         ratio = run_ms / rung.hop_ms
@@ -132,9 +133,8 @@ def run_graph(path: Path, given: Mapping[str, NDArray[np.generic]]) -> NDArray[n
     return np.asarray(audio, np.float32)
 
 
-def _try_out(paths: RungGraphs, record: VoiceRecord, rung: Rung) -> tuple[float, float]:
+def _try_out(latent: Graph, decoder: Graph, record: VoiceRecord, rung: Rung) -> tuple[float, float]:
     """Largest sample and milliseconds of the second run, or a peak of 0 when a number is not finite."""
-    latent, decoder = OnnxGraph(paths.latent), OnnxGraph(paths.decoder)
     given, decoded = latent_probe(rung, record.feature_width), decoder_probe(rung, record.frame_samples)
     for _ in range(2):
         begun_s = time.perf_counter()

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import isfinite
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,15 @@ from models.resample import Resampler
 from models.runtime import Graph, OnnxGraph, Placement
 from models.voice_ends import limit
 from models.voice_graph import FRAME_MS, HOPS_MS, LOOK_AHEAD_FRAMES, Rung
-from models.voice_networks import CONTENT_SAMPLES, CONTENT_V1, CONTENT_V2, PITCH, PITCH_FRAMES, VoiceNetworkStore
+from models.voice_networks import (
+    CONTENT_SAMPLES,
+    CONTENT_V1,
+    CONTENT_V2,
+    PITCH,
+    PITCH_FRAMES,
+    VoiceNetwork,
+    VoiceNetworkStore,
+)
 from models.voice_probe import decoder_probe, latent_probe
 from models.voice_seam import SeamGuard
 from models.voice_store import VoiceStore
@@ -133,7 +140,7 @@ class RvcVoiceEngine:
         placement: Placement = _ON_THE_CPU,
         hops_ms: Sequence[int] = HOPS_MS,
     ) -> None:
-        """`hops_ms`: the rungs to load and warm, each of which keeps the voice's weights on the device."""
+        """`hops_ms`: the rungs to warm; all of them are one graph with its weights loaded once."""
         self._voices = voices
         self._networks = networks
         self._placement = placement
@@ -148,6 +155,7 @@ class RvcVoiceEngine:
         """State for one call. Raises `VoiceRefused`, `NetworkError`, or ValueError for settings, rate or hop."""
         check(settings)
         if Rung(hop_ms) not in self._rungs:
+        self._listener = cache(self._listen)  # voices share what hears
             raise ValueError(f"The hop must be one of {', '.join(str(rung.hop_ms) for rung in self._rungs)} ms.")
         voice = self._loaded(settings.preset)
         return RvcVoiceStream(voice, sample_rate_hz=sample_rate_hz, settings=settings)
@@ -160,18 +168,18 @@ class RvcVoiceEngine:
         record, paths = self._voices.record(voice_id), self._voices.graphs(voice_id)
         content = CONTENT_V2 if record.feature_width == CONTENT_V2.output_shape[-1] else CONTENT_V1
         voice = LoadedVoice(
-            content=self._graph(self._networks.graph(content)),
-            pitch=self._graph(self._networks.graph(PITCH)),
-            latent={rung: self._graph(paths[rung].latent) for rung in self._rungs},
-            decoder={rung: self._graph(paths[rung].decoder) for rung in self._rungs},
+            content=self._listener(content),
+            pitch=self._listener(PITCH),
+            latent=dict.fromkeys(self._rungs, OnnxGraph(paths.latent, placement=self._placement)),
+            decoder=dict.fromkeys(self._rungs, OnnxGraph(paths.decoder, placement=self._placement)),
             feature_width=record.feature_width,
             sample_rate_hz=record.sample_rate_hz,
         )
         warm(voice)
         return voice
 
-    def _graph(self, path: Path) -> Graph:
-        return OnnxGraph(path, placement=self._placement)
+    def _listen(self, network: VoiceNetwork) -> Graph:
+        return OnnxGraph(self._networks.graph(network), placement=self._placement)
 
 
 def warm(voice: LoadedVoice) -> None:

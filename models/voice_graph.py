@@ -1,7 +1,8 @@
 """What a voice's streaming graphs take and give: the one agreement between the importer and the engine.
 
-Graphs are static, and there are two for each hop of the ladder. The latent graph makes the latent of the hop's frames,
-once for all, two frames a window whatever the hop: windows of every rung are the same, so the latent is too.
+There are two graphs, each for all hops of the ladder: one size of each is open, so that a voice's weights are loaded
+once. The latent graph makes the latent of the hop's frames, once for all, two frames a window whatever the hop: windows
+of every rung are the same, so the latent is too.
 
     |<- context: attention only ->|<- flow ->|<- step ->|<- latent ahead ->|
 
@@ -45,11 +46,22 @@ FORMANT_MAX_SEMITONES = 2
 LATENT_CHANNELS = 192
 LATENT, AUDIO = "latent", "audio"
 """The outputs."""
+STEPS, FRAMES, SAMPLES = "steps", "frames", "samples"
+"""The names of the open sizes."""
+LATENT_OPEN = {"features": {0: STEPS}, "coarse_pitch": {0: STEPS}, "latent_noise": {0: STEPS}, LATENT: {2: "hop"}}
+DECODER_OPEN = {
+    "latent": {2: FRAMES},
+    "pitch_hz": {1: FRAMES},
+    "phase": {1: FRAMES},
+    "source_noise": {1: SAMPLES},
+    AUDIO: {1: SAMPLES},
+}
+"""Which axes of which input or output are open, and as what."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """The sizes of the two graphs of one hop, in frames of 10 ms."""
+    """The sizes of the two graphs at one hop, in frames of 10 ms."""
 
     hop_ms: int
 

@@ -15,7 +15,6 @@ from typing import Annotated, Literal
 import msgspec
 
 from models.pinned_folders import PinnedFolders, read_record
-from models.voice_graph import LADDER, Rung
 from models.voice_refusal import VoiceRefused
 
 RECORD_NAME = "voice.json"
@@ -48,7 +47,7 @@ class VoiceRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     source_sha256: Line
     difference: dict[int, float]
     consent: VoiceConsent
-    layout: Literal[2] = 2
+    layout: Literal[3] = 3
 
     @property
     def frame_samples(self) -> int:
@@ -57,8 +56,8 @@ class VoiceRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 @dataclass(frozen=True, slots=True)
-class RungGraphs:
-    """The files of one rung."""
+class VoiceGraphs:
+    """The two files of a voice's network."""
 
     latent: Path
     decoder: Path
@@ -84,11 +83,11 @@ class VoiceStore:
             sentence = f"{path} cannot be read as a voice: remove the voice and import it again."
             raise VoiceRefused("voice_damaged", sentence) from None
 
-    def graphs(self, voice_id: str) -> dict[Rung, RungGraphs]:
-        """The graphs of every rung, all bytes verified. Raises `VoiceRefused` "voice_unknown" or "voice_damaged"."""
+    def graphs(self, voice_id: str) -> VoiceGraphs:
+        """Both graphs, all bytes verified. Raises `VoiceRefused` "voice_unknown" or "voice_damaged"."""
         folder = self._folders.verified(voice_id)
-        graphs = {rung: graphs_in(folder, rung) for rung in LADDER}
-        if not all(path.is_file() for pair in graphs.values() for path in (pair.latent, pair.decoder)):
+        graphs = graphs_in(folder)
+        if not (graphs.latent.is_file() and graphs.decoder.is_file()):
             raise VoiceRefused("voice_damaged", f"{folder} lacks a graph: remove the voice and import it again.")
         return graphs
 
@@ -116,10 +115,9 @@ def write_record(folder: Path, record: VoiceRecord) -> None:
     (folder / RECORD_NAME).write_bytes(msgspec.json.format(msgspec.json.encode(record)))
 
 
-def graphs_in(folder: Path, rung: Rung) -> RungGraphs:
-    """Where the graphs of a rung lie in a voice's folder."""
-    name = f"hop_{rung.hop_ms:03}"
-    return RungGraphs(folder / f"{name}_latent.onnx", folder / f"{name}_decoder.onnx")
+def graphs_in(folder: Path) -> VoiceGraphs:
+    """Where the graphs lie in a voice's folder."""
+    return VoiceGraphs(folder / "latent.onnx", folder / "decoder.onnx")
 
 
 def voice_id(name: str) -> str:

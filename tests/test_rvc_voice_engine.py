@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from models.engines import VoiceProfile, VoiceSettings
 from models.runtime import OnnxGraph
 from models.rvc_voice_engine import LoadedVoice, RvcVoiceEngine, RvcVoiceStream, warm
-from models.voice_graph import AUDIO, LADDER, LATENT, Rung
+from models.voice_graph import AUDIO, DECODER_OPEN, LADDER, LATENT, LATENT_OPEN
 from models.voice_networks import VoiceNetworkStore
 from models.voice_refusal import VoiceRefused
+from models.voice_store import graphs_in
 from tests import speech, voice_stand_ins
 from tests.test_voice_store import stored
 
@@ -184,18 +185,15 @@ def real_voice(folder: Path) -> LoadedVoice:
     from models.convert.streaming_graph import DecoderGraph, LatentGraph, decoder_probe, latent_probe
     from tests.test_streaming_graph import SHAPE, network
 
-    made, shared = voice_stand_ins.voice(), SharedWeights(folder)
-    latent, decoder = {}, {}
-    for rung in map(Rung, (40, 60, 80, 120)):
-        paths = folder / f"{rung.hop_ms}l.onnx", folder / f"{rung.hop_ms}d.onnx"
-        export(LatentGraph(network()).eval(), latent_probe(SHAPE, rung), LATENT, paths[0], shared)
-        export(DecoderGraph(network()).eval(), decoder_probe(SHAPE, rung), AUDIO, paths[1], shared)
-        latent[rung], decoder[rung] = OnnxGraph(paths[0]), OnnxGraph(paths[1])
+    made, shared, rung = voice_stand_ins.voice(), SharedWeights(folder), LADDER[-1]
+    paths = graphs_in(folder)
+    export(LatentGraph(network()).eval(), latent_probe(SHAPE, rung), LATENT, paths.latent, shared, LATENT_OPEN)
+    export(DecoderGraph(network()).eval(), decoder_probe(SHAPE, rung), AUDIO, paths.decoder, shared, DECODER_OPEN)
     return LoadedVoice(
         content=made.content,
         pitch=made.pitch,
-        latent=latent,
-        decoder=decoder,
+        latent=dict.fromkeys(LADDER, OnnxGraph(paths.latent)),
+        decoder=dict.fromkeys(LADDER, OnnxGraph(paths.decoder)),
         feature_width=made.feature_width,
         sample_rate_hz=SHAPE.sample_rate_hz,
     )

@@ -120,7 +120,7 @@ def test_an_unknown_voice_is_a_sentence_with_those_there_are(tmp_path: Path, con
 def test_a_broken_graph_is_not_run(tmp_path: Path, console: Console) -> None:
     """One changed byte in a stored graph."""
     store = stored(tmp_path / "voices")
-    (store.root / "grace" / "hop_040_decoder.onnx").write_bytes(b"graqh")
+    (store.root / "grace" / "decoder.onnx").write_bytes(b"graqh")
     with pytest.raises(BadInput) as caught:
         voice_commands.run(VoiceOptions(task="test", name="grace"), tmp_path, console)
     assert caught.value.code == "voice_damaged"

@@ -5,13 +5,18 @@ import pytest
 
 from models.voice_graph import (
     AHEAD_FRAMES,
+    DECODER_OPEN,
     FLOW_FRAMES,
     FLOWED_FRAMES,
+    FRAMES,
     HOPS_MS,
     LADDER,
+    LATENT_OPEN,
     LEFT_FRAMES,
+    SAMPLES,
     SEEN_FRAMES,
     STEP_FRAMES,
+    STEPS,
     Rung,
     decoder_inputs,
     latent_inputs,
@@ -41,6 +46,18 @@ def test_inputs_are_named_and_sized_for_the_voice() -> None:
     assert latent["coarse_pitch"].dtype == "int64"
     decoder = {port.name: port for port in decoder_inputs(Rung(40), frame_samples=480)}
     assert decoder["source_noise"].shape == (1, Rung(40).decoded * 480, 1)
+
+
+@pytest.mark.parametrize("rung", LADDER)
+def test_open_sizes_are_those_of_the_rung(rung: Rung) -> None:
+    """And no other size of an input differs from rung to rung."""
+    sizes = {STEPS: rung.steps, FRAMES: rung.decoded, SAMPLES: rung.decoded * 480}
+    ports = (*latent_inputs(rung, feature_width=768), *decoder_inputs(rung, frame_samples=480))
+    others = (*latent_inputs(LADDER[0], feature_width=768), *decoder_inputs(LADDER[0], frame_samples=480))
+    for port, other, opened in zip(ports, others, 4 * [LATENT_OPEN] + 5 * [DECODER_OPEN], strict=True):
+        for axis, (size, elsewhere) in enumerate(zip(port.shape, other.shape, strict=True)):
+            called = opened.get(port.name, {}).get(axis)
+            assert size == (sizes[called] if called else elsewhere), port.name
 
 
 def test_without_a_formant_nothing_is_stretched() -> None:

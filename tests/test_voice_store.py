@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from models.voice_graph import LADDER
 from models.voice_refusal import VoiceRefused
 from models.voice_store import RECORD_NAME, VoiceConsent, VoiceRecord, VoiceStore, graphs_in, voice_id, write_record
 
@@ -32,32 +31,31 @@ def stored(root: Path) -> VoiceStore:
     """A voice whose graphs are only bytes."""
     store = VoiceStore(root)
     with store.adding("grace") as folder:
-        for rung in LADDER:
-            graphs_in(folder, rung).latent.write_bytes(b"graph")
-            graphs_in(folder, rung).decoder.write_bytes(b"graph")
+        graphs_in(folder).latent.write_bytes(b"graph")
+        graphs_in(folder).decoder.write_bytes(b"graph")
         write_record(folder, RECORD)
     return store
 
 
 def test_a_voice_comes_back_as_it_was_stored(tmp_path: Path) -> None:
-    """Record with consent, and two graphs for every rung."""
+    """Record with consent, and two graphs."""
     store = stored(tmp_path)
     assert store.record("grace") == RECORD
     assert RECORD.frame_samples == 400
     assert store.voices() == {"grace": RECORD}
-    assert list(store.graphs("grace")) == list(LADDER)
+    assert store.graphs("grace") == graphs_in(tmp_path / "grace")
 
 
 def test_a_voice_without_a_consent_record_is_not_stored(tmp_path: Path) -> None:
     """Nothing is left of it."""
     store = VoiceStore(tmp_path)
     with pytest.raises(VoiceRefused) as caught, store.adding("grace") as folder:
-        (folder / "hop_040_latent.onnx").write_bytes(b"graph")
+        (folder / "latent.onnx").write_bytes(b"graph")
     assert caught.value.code == "consent_missing"
     assert store.voices() == {}
 
 
-@pytest.mark.parametrize("spoiled", [RECORD_NAME, "hop_040_latent.onnx", "hop_200_decoder.onnx"])
+@pytest.mark.parametrize("spoiled", [RECORD_NAME, "latent.onnx", "decoder.onnx"])
 def test_a_changed_voice_gives_no_graphs(tmp_path: Path, spoiled: str) -> None:
     """A consent that was edited counts as much as a graph that was exchanged."""
     store = stored(tmp_path)
@@ -82,12 +80,12 @@ def test_a_voice_of_an_earlier_layout_is_to_be_imported_again(tmp_path: Path) ->
     """Its graphs have other inputs; the sentence says what to do."""
     store = stored(tmp_path)
     path = tmp_path / "grace" / RECORD_NAME
-    path.write_text(path.read_text().replace('"layout": 2', '"layout": 1'))
+    path.write_text(path.read_text().replace('"layout": 3', '"layout": 2'))
     with pytest.raises(VoiceRefused, match="import it again"):
         store.record("grace")
 
 
-def test_a_folder_that_lacks_a_rung_is_damaged(tmp_path: Path) -> None:
+def test_a_folder_that_lacks_a_graph_is_damaged(tmp_path: Path) -> None:
     """Even if its pins agree."""
     store = VoiceStore(tmp_path)
     with store.adding("grace") as folder:

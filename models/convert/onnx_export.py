@@ -1,6 +1,6 @@
-"""A torch network as a static ONNX graph whose weights lie in a file beside it, shared by all graphs of the folder.
+"""A torch network as an ONNX graph whose weights lie in a file beside it, shared by all graphs of the folder.
 
-Seven rungs of a voice have the same 27 million numbers: stored once, by content. Called by the importers of voices and
+What several graphs of a folder have in common is stored once, by content. Called by the importers of voices and
 networks. TorchScript's exporter is used because it needs no further package; torch is pinned exactly, so it stays.
 """
 
@@ -47,11 +47,22 @@ class SharedWeights:
         return self._places[digest]
 
 
-def export(network: nn.Module, given: Mapping[str, Tensor], output: str, path: Path, shared: SharedWeights) -> None:
-    """Write `network` for inputs of exactly these shapes to `path`, the weights to the file beside it."""
+OpenSizes = Mapping[str, Mapping[int, str]]
+"""Axes of inputs and outputs that stay open, by the name of the tensor, and what they are called."""
+
+
+def export(
+    network: nn.Module,
+    given: Mapping[str, Tensor],
+    output: str,
+    path: Path,
+    shared: SharedWeights,
+    sizes: OpenSizes | None = None,
+) -> None:
+    """Write `network` for inputs of these shapes, but for the open sizes, to `path`, the weights beside it."""
     buffer = io.BytesIO()
     with warnings.catch_warnings(), torch.inference_mode():
-        warnings.simplefilter("ignore")  # sizes are constants of the graph here, on purpose
+        warnings.simplefilter("ignore")  # sizes that are not open are constants of the graph, on purpose
         torch.onnx.export(
             network,
             tuple(given.values()),
@@ -59,6 +70,7 @@ def export(network: nn.Module, given: Mapping[str, Tensor], output: str, path: P
             input_names=list(given),
             output_names=[output],
             opset_version=OPSET,
+            dynamic_axes=dict(sizes or {}),
             dynamo=False,
         )
     graph = onnx.load_from_string(buffer.getvalue())

@@ -1,4 +1,4 @@
-"""From a voice file to a stored voice: read, export each rung, compare with torch, store with the consent record.
+"""From a voice file to a stored voice: read, export, compare every rung with torch, store with the consent record.
 
 Called by `mirage_rtc.voice_commands`, which also hands down how a graph is run: the same runtime as in calls.
 """
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from models.convert.onnx_export import SharedWeights, export
 from models.convert.rvc_checkpoint import RvcVoice, read_voice
 from models.convert.streaming_graph import DecoderGraph, LatentGraph, decoder_probe, latent_probe
-from models.voice_graph import AUDIO, LADDER, LATENT, Rung
+from models.voice_graph import AUDIO, DECODER_OPEN, LADDER, LATENT, LATENT_OPEN, Rung
 from models.voice_refusal import VoiceRefused
-from models.voice_store import VoiceConsent, VoiceRecord, VoiceStore, graphs_in, voice_id, write_record
+from models.voice_store import VoiceConsent, VoiceGraphs, VoiceRecord, VoiceStore, graphs_in, voice_id, write_record
 
 TOLERANCE = 1e-4
 """How far a graph's output may be from torch's, on a scale of 1."""
@@ -34,11 +34,12 @@ def import_voice(
     with store.adding(key) as folder:
         progress(f"reading {path.name}")
         voice = read_voice(path)
-        shared = SharedWeights(folder)
+        progress("exporting")
+        paths = _export(voice, folder)
         difference = {}
         for rung in LADDER:
-            progress(f"exporting and checking the graphs of hop {rung.hop_ms} ms")
-            difference[rung.hop_ms] = _export_rung(voice, rung, folder, shared, run)
+            progress(f"checking hop {rung.hop_ms} ms")
+            difference[rung.hop_ms] = _difference(voice, rung, paths, run)
         record = VoiceRecord(
             name=name,
             version=voice.version,
@@ -64,25 +65,25 @@ def compare(wanted: torch.Tensor, path: Path, given: Mapping[str, torch.Tensor],
     return difference
 
 
-def _export_rung(voice: RvcVoice, rung: Rung, folder: Path, shared: SharedWeights, run: GraphRunner) -> float:
-    """Both graphs of a rung; the larger difference."""
-    paths = graphs_in(folder, rung)
+def _export(voice: RvcVoice, folder: Path) -> VoiceGraphs:
+    """Both graphs, traced at the largest rung: there no size is that of another axis by chance, or 1."""
+    paths, shared, rung = graphs_in(folder), SharedWeights(folder), LADDER[-1]
+    latent, decoder = LatentGraph(voice.network).eval(), DecoderGraph(voice.network).eval()
+    export(latent, latent_probe(voice.shape, rung), LATENT, paths.latent, shared, LATENT_OPEN)
+    export(decoder, decoder_probe(voice.shape, rung), AUDIO, paths.decoder, shared, DECODER_OPEN)
+    return paths
+
+
+def _difference(voice: RvcVoice, rung: Rung, paths: VoiceGraphs, run: GraphRunner) -> float:
+    """The larger one of the two graphs at this rung."""
     latent, decoder = LatentGraph(voice.network), DecoderGraph(voice.network)
     return max(
-        _export_one(latent, latent_probe(voice.shape, rung), LATENT, paths.latent, shared, run),
-        _export_one(decoder, decoder_probe(voice.shape, rung), AUDIO, paths.decoder, shared, run),
+        _compare(latent, latent_probe(voice.shape, rung), paths.latent, run),
+        _compare(decoder, decoder_probe(voice.shape, rung), paths.decoder, run),
     )
 
 
-def _export_one(
-    graph: torch.nn.Module,
-    given: dict[str, torch.Tensor],
-    output: str,
-    path: Path,
-    shared: SharedWeights,
-    run: GraphRunner,
-) -> float:
-    export(graph.eval(), given, output, path, shared)
+def _compare(graph: torch.nn.Module, given: dict[str, torch.Tensor], path: Path, run: GraphRunner) -> float:
     with torch.inference_mode():
         wanted = graph(**given)
     return compare(wanted, path, given, run)
