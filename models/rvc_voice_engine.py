@@ -146,6 +146,7 @@ class RvcVoiceEngine:
         self._placement = placement
         self._rungs = tuple(Rung(hop_ms) for hop_ms in hops_ms)
         self._loaded = cache(self._load)
+        self._listener = cache(self._listen)  # voices share what hears
 
     def prewarm(self, voice_id: str) -> None:
         """Load a voice and run each of its graphs once, before a call waits for it. Raises as `open`."""
@@ -155,7 +156,6 @@ class RvcVoiceEngine:
         """State for one call. Raises `VoiceRefused`, `NetworkError`, or ValueError for settings, rate or hop."""
         check(settings)
         if Rung(hop_ms) not in self._rungs:
-        self._listener = cache(self._listen)  # voices share what hears
             raise ValueError(f"The hop must be one of {', '.join(str(rung.hop_ms) for rung in self._rungs)} ms.")
         voice = self._loaded(settings.preset)
         return RvcVoiceStream(voice, sample_rate_hz=sample_rate_hz, settings=settings)
