@@ -4,33 +4,48 @@ Detectors, landmarkers and swappers take a `Network` or a `Graph` and know nothi
 extra, so it is imported when the first .onnx file is opened.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import contextlib
+import functools
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
+from models import graph_trial
+from models.graph_trial import Array
 from models.model_spec import GraphContract, TensorSpec
 from models.model_spec import Shape as OpenShape
+from models.placement import ON_THE_CPU, ORT_NAMES, Placement, Provider, Shape, Shapes, providers
+
+__all__ = [
+    "Array",
+    "Graph",
+    "LiteRTNetwork",
+    "Network",
+    "NetworkError",
+    "OnnxGraph",
+    "Placement",
+    "Provider",
+    "Tensor",
+    "available",
+    "buffer",
+    "first_line",
+    "open_session",
+    "require",
+    "run_options",
+    "tensors_of",
+    "version",
+]
 
 Tensor = NDArray[np.float32]
-Array = NDArray[Any]
-Shape = tuple[int, ...]
-Provider = Literal["cpu", "cuda", "tensorrt"]
 
 _DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(double)": "float64"}
 _DTYPES |= {f"tensor({name})": name for name in ("int8", "uint8", "int32", "int64", "bool")}
 _EXTRAS: dict[Provider, str] = {"cpu": "neural", "cuda": "cuda", "tensorrt": "cuda"}
-
-ORT_NAMES: dict[Provider, str] = {
-    "cpu": "CPUExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-}
-"""ONNX Runtime's own names of the providers."""
 
 
 class NetworkError(RuntimeError):
@@ -59,21 +74,6 @@ class Graph(Protocol):
 
     def run(self, feeds: Mapping[str, Array]) -> tuple[Array, ...]:
         """Outputs in the graph's order, owned by the caller."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Placement:
-    """Where and how a graph runs. `cache` keeps TensorRT's engines and timings; `half` lets it use half precision.
-
-    On a GPU a node that would run on the CPU is an error unless `allow_cpu_nodes`: it would cost a round trip a frame.
-    """
-
-    provider: Provider = "cpu"
-    threads: int = 1
-    device: int = 0
-    half: bool = False
-    cache: Path | None = None
-    allow_cpu_nodes: bool = False
 
 
 class LiteRTNetwork:
@@ -114,17 +114,16 @@ class OnnxGraph:
         path: Path,
         contract: GraphContract | None = None,
         *,
-        placement: Placement = Placement(),
+        placement: Placement = ON_THE_CPU,
         content: bytes | None = None,
     ) -> None:
-        self._session = _session(path, placement, content)
-        self.inputs = tuple(_described(tensor) for tensor in self._session.get_inputs())
-        self.outputs = tuple(_described(tensor) for tensor in self._session.get_outputs())
+        self._session = open_session(path, placement, content=content)
+        self.inputs, self.outputs = tensors_of(self._session)
         if contract is None:
             return
-        _require(path, "takes", self.inputs, contract.inputs)
-        _require(path, "gives", self.outputs, contract.outputs)
-        fault = _self_test(self, contract)
+        require(path, contract, self.inputs, self.outputs)
+        sizes = graph_trial.sizes_of(self.inputs, contract.free_px)
+        fault = graph_trial.fault([self.run(graph_trial.noise(self.inputs, sizes, seed)) for seed in (1, 2)])
         if fault:
             sentence = f"{path} {fault} on {placement.provider}; try its full-precision file, or another provider."
             raise NetworkError(sentence)
@@ -134,18 +133,7 @@ class OnnxGraph:
         try:
             return tuple(self._session.run(None, dict(feeds)))
         except Exception as error:  # ONNX Runtime's own classes have no common root but this
-            raise NetworkError(f"a network failed while it ran: {_first_line(error)}") from error
-
-
-def largest_difference(graph: Graph, reference: Graph, contract: GraphContract) -> float:
-    """How far two placements of one network are apart: the largest absolute difference of any output, on noise.
-
-    A start-up test compares a GPU's half precision with the CPU's full one by it. Infinite where either is not finite.
-    """
-    feeds = _noise(graph.inputs, contract.free_px, seed=3)
-    pairs = zip(graph.run(feeds), reference.run(feeds), strict=True)
-    apart = [np.abs(one.astype(np.float64) - other.astype(np.float64)).max() for one, other in pairs]
-    return float(max(apart)) if np.isfinite(apart).all() else float("inf")
+            raise NetworkError(f"a network failed while it ran: {first_line(error)}") from error
 
 
 def available(provider: Provider) -> bool:
@@ -157,22 +145,83 @@ def available(provider: Provider) -> bool:
     return ORT_NAMES[provider] in runtime.get_available_providers()
 
 
-def providers(placement: Placement) -> list[tuple[str, dict[str, str]]]:
-    """ONNX Runtime's provider list for a placement, best first, with the options that a live server needs."""
-    if placement.provider == "cpu":
-        return [(ORT_NAMES["cpu"], {})]
-    device = str(placement.device)
-    # The next free size instead of powers of two, and no search that stalls for seconds at each new shape.
-    cuda = {"device_id": device, "arena_extend_strategy": "kSameAsRequested", "cudnn_conv_algo_search": "HEURISTIC"}
-    if placement.provider == "cuda":
-        return [(ORT_NAMES["cuda"], cuda)]
-    trt = {"device_id": device, "trt_fp16_enable": str(int(placement.half))}
-    trt["trt_layer_norm_fp32_fallback"] = "1"  # norms overflow in half precision and smear colours
-    if placement.cache is not None:
-        folder = str(placement.cache)
-        trt |= {"trt_engine_cache_enable": "1", "trt_engine_cache_path": folder}
-        trt |= {"trt_timing_cache_enable": "1", "trt_timing_cache_path": folder}
-    return [(ORT_NAMES["tensorrt"], trt), (ORT_NAMES["cuda"], cuda)]
+def version(provider: Provider) -> str:
+    """ONNX Runtime's own version. Raises `NetworkError` where it is not installed."""
+    return str(_onnxruntime(provider).__version__)
+
+
+def open_session(
+    path: Path,
+    placement: Placement,
+    *,
+    content: bytes | None = None,
+    shapes: Sequence[Shapes] = (),
+    fixed: Mapping[str, int] | None = None,
+) -> Any:
+    """An ONNX Runtime session, to be run by one thread only. `fixed` gives sizes to those that the graph only names.
+
+    `shapes` are all that it will run at, small to large. Raises `NetworkError`: no runtime, no such provider, no file,
+    no network, nodes that would fall back to the CPU, a run that cannot be captured.
+    """
+    runtime, name = _onnxruntime(placement.provider), ORT_NAMES[placement.provider]
+    if name not in runtime.get_available_providers():
+        raise NetworkError(
+            f"{placement.provider} was asked for and this ONNX Runtime has no {name}: run `pip uninstall onnxruntime` "
+            f"and `pip install '.[{_EXTRAS[placement.provider]}]'`, which install the same module."
+        )
+    if content is None and not path.is_file():
+        raise NetworkError(f"{path} is not there: `mirage-rtc models fetch {path.name}` gets it.")
+    if placement.provider != "cpu":
+        _preload()
+    options = _options(runtime, placement, fixed or {})
+    try:
+        source = str(path) if content is None else content
+        session = runtime.InferenceSession(source, options, providers=providers(placement, shapes))
+    except Exception as error:  # ONNX Runtime's own classes have no common root but this
+        raise NetworkError(
+            f"{path} is not a network that ONNX Runtime can run on {placement.provider} ({first_line(error)}); "
+            f"`mirage-rtc models verify {path.name}` says whether it is damaged."
+        ) from error
+    if session.get_providers()[0] != name:
+        raise NetworkError(
+            f"{path} fell back from {placement.provider} to {session.get_providers()[0]}: check the GPU."
+        )
+    return session
+
+
+def buffer(placement: Placement, shape: Shape, dtype: str) -> Any:
+    """Room for a tensor where the placement's networks run, made once and kept (an `OrtValue`)."""
+    values = _onnxruntime(placement.provider).OrtValue
+    return values.ortvalue_from_shape_and_type(
+        list(shape), np.dtype(dtype).type, placement.device_name, placement.device
+    )
+
+
+def run_options(placement: Placement, graph_id: int) -> Any:
+    """Options of a run; a captured run is replayed by its `graph_id`, one for each shape of a session."""
+    options = _onnxruntime(placement.provider).RunOptions()
+    if placement.captured:
+        options.add_run_config_entry("gpu_graph_id", str(graph_id))
+    return options
+
+
+def tensors_of(session: Any) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    """Inputs and outputs of a session, in order."""
+    return tuple(map(_described, session.get_inputs())), tuple(map(_described, session.get_outputs()))
+
+
+def require(
+    path: Path, contract: GraphContract, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]
+) -> None:
+    """Refuse a graph whose tensors are others than the contract's, with a `NetworkError`."""
+    _require(path, "takes", inputs, contract.inputs)
+    read = outputs[: len(contract.outputs)] if contract.further_outputs else outputs
+    _require(path, "gives", read, contract.outputs)
+
+
+def first_line(error: Exception) -> str:
+    """What an exception says, short enough for a sentence."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
 
 
 def _load(path: Path, threads: int) -> Any:
@@ -194,36 +243,25 @@ def _onnxruntime(provider: Provider) -> Any:
     return onnxruntime
 
 
-def _session(path: Path, placement: Placement, content: bytes | None) -> Any:
-    runtime, name = _onnxruntime(placement.provider), ORT_NAMES[placement.provider]
-    if name not in runtime.get_available_providers():
-        raise NetworkError(
-            f"{placement.provider} was asked for and this ONNX Runtime has no {name}: run `pip uninstall onnxruntime` "
-            f"and `pip install '.[{_EXTRAS[placement.provider]}]'`, which install the same module."
-        )
-    if content is None and not path.is_file():
-        raise NetworkError(f"{path} is not there: `mirage-rtc models fetch {path.name}` gets it.")
-    try:
-        source = str(path) if content is None else content
-        session = runtime.InferenceSession(source, _options(runtime, placement), providers=providers(placement))
-    except Exception as error:  # ONNX Runtime's own classes have no common root but this
-        raise NetworkError(
-            f"{path} is not a network that ONNX Runtime can run on {placement.provider} ({_first_line(error)}); "
-            f"`mirage-rtc models verify {path.name}` says whether it is damaged."
-        ) from error
-    if session.get_providers()[0] != name:
-        raise NetworkError(
-            f"{path} fell back from {placement.provider} to {session.get_providers()[0]}: check the GPU."
-        )
-    return session
+@functools.cache
+def _preload() -> None:
+    """Load CUDA and cuDNN out of their wheels, where ONNX Runtime can (1.21 and newer); else the system's are found."""
+    import onnxruntime
+
+    preload = getattr(onnxruntime, "preload_dlls", None)
+    if preload is not None:
+        with contextlib.redirect_stdout(sys.stderr):  # it prints what it misses, and stdout is the server's link's
+            preload()
 
 
-def _options(runtime: Any, placement: Placement) -> Any:
+def _options(runtime: Any, placement: Placement, fixed: Mapping[str, int]) -> Any:
     options = runtime.SessionOptions()
     options.intra_op_num_threads = placement.threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # what matters is raised; the rest is noise of old exporters
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    for name, size in fixed.items():
+        options.add_free_dimension_override_by_name(name, size)
     if placement.provider != "cpu" and not placement.allow_cpu_nodes:
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     return options
@@ -257,29 +295,3 @@ def _fits(found: TensorSpec, wanted: TensorSpec) -> bool:
     if extra and found.shape[0] not in {1, None}:
         return False
     return all(None in pair or pair[0] == pair[1] for pair in zip(found.shape[extra:], wanted.shape, strict=True))
-
-
-def _self_test(graph: Graph, contract: GraphContract) -> str:
-    """Run on two pictures of noise; returns what is wrong with the answers, or nothing."""
-    answers = [graph.run(_noise(graph.inputs, contract.free_px, seed)) for seed in (1, 2)]
-    if not all(np.isfinite(out).all() for answer in answers for out in answer):
-        return "gives numbers that are not finite"
-    if any(all(np.ptp(out) == 0 for out in answer) for answer in answers):
-        return "gives a constant"
-    same = [np.array_equal(one, other) for one, other in zip(*answers, strict=True)]
-    return "gives the same answer to different pictures" if all(same) else ""
-
-
-def _noise(inputs: tuple[TensorSpec, ...], free_px: int, seed: int) -> dict[str, Array]:
-    """Uniform in [0, 1): a picture to every network here, whatever its own range is."""
-    rng = np.random.default_rng(seed)
-    feeds = {}
-    for tensor in inputs:
-        open_sizes = (1, *(free_px for _ in tensor.shape[1:]))
-        sizes = [size or free for size, free in zip(tensor.shape, open_sizes, strict=True)]
-        feeds[tensor.name] = rng.random(sizes, np.float32).astype(tensor.dtype)
-    return feeds
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

@@ -10,6 +10,7 @@ import pytest
 from models import runtime
 from models.catalog import FACE_LANDMARKS
 from models.model_spec import GraphContract, TensorSpec
+from models.placement import ORT_NAMES
 from models.runtime import LiteRTNetwork, NetworkError, OnnxGraph, Placement, Provider
 from tests.model_store import model_store
 from tests.onnx_writer import GraphWriter, affine_picture
@@ -130,19 +131,6 @@ def test_a_network_that_gives_nonsense_is_refused_at_load(scale: np.ndarray, shi
     assert "full-precision" in refused.value.sentence
 
 
-def test_two_placements_of_a_network_are_compared_by_their_worst_number() -> None:
-    """A quarter apart in one place is a quarter; a number that is none is infinitely far away."""
-    bent = RAMP.copy()
-    bent[2, 3, 4] += 0.25
-    plain, other, broken = (
-        OnnxGraph(Path("a"), content=affine_picture(scale, shift))
-        for scale, shift in ((ONES, RAMP), (ONES, bent), (ONES * np.nan, RAMP))
-    )
-    assert runtime.largest_difference(plain, plain, CONTRACT) == 0
-    assert runtime.largest_difference(other, plain, CONTRACT) == pytest.approx(0.25, abs=1e-4)
-    assert runtime.largest_difference(broken, plain, CONTRACT) == float("inf")
-
-
 @pytest.mark.parametrize("content", [b"", b"not a network at all", None])
 def test_a_file_that_is_no_onnx_graph_is_refused(tmp_path: Path, content: bytes | None) -> None:
     """Empty, foreign and absent: the file and the command."""
@@ -173,8 +161,8 @@ def test_a_node_that_falls_back_to_the_cpu_is_an_error_unless_allowed(
     graph_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A provider that takes no node stands for the GPU: refused, and with leave it computes."""
-    monkeypatch.setitem(runtime.ORT_NAMES, "cuda", "AzureExecutionProvider")
-    monkeypatch.setattr(runtime, "providers", lambda placement: [("AzureExecutionProvider", {})])
+    monkeypatch.setitem(ORT_NAMES, "cuda", "AzureExecutionProvider")
+    monkeypatch.setattr(runtime, "providers", lambda placement, shapes: [("AzureExecutionProvider", {})])
     if not runtime.available("cuda"):
         pytest.skip("this ONNX Runtime has no provider that takes nothing")
     with pytest.raises(NetworkError, match="CPU"):
@@ -191,15 +179,35 @@ def test_without_onnx_runtime_the_sentence_names_the_extra(graph_path: Path, mon
         OnnxGraph(graph_path)
 
 
-def test_a_placement_becomes_providers_with_what_a_live_server_needs(tmp_path: Path) -> None:
-    """TensorRT keeps its engines where it is told to, norms in full precision, and CUDA, not the CPU, behind it."""
-    assert runtime.providers(Placement()) == [("CPUExecutionProvider", {})]
-    ((name, cuda),) = runtime.providers(Placement(provider="cuda", device=1))
-    assert (name, cuda["device_id"]) == ("CUDAExecutionProvider", "1")
-    assert cuda["cudnn_conv_algo_search"] == "HEURISTIC"
-    first, second = runtime.providers(Placement(provider="tensorrt", half=True, cache=tmp_path))
-    assert (first[0], second[0]) == ("TensorrtExecutionProvider", "CUDAExecutionProvider")
-    assert first[1]["trt_fp16_enable"] == "1"
-    assert first[1]["trt_layer_norm_fp32_fallback"] == "1"
-    assert first[1]["trt_engine_cache_path"] == first[1]["trt_timing_cache_path"] == str(tmp_path)
-    assert "trt_engine_cache_path" not in runtime.providers(Placement(provider="tensorrt"))[0][1]
+def test_names_of_open_sizes_can_be_given_sizes() -> None:
+    """A detector's graph then computes nothing from its shape: on a GPU that part would be left to the CPU."""
+    writer = GraphWriter()
+    writer.node("Relu", [writer.input("x", (1, 3, "?", "?"))], "y")
+    writer.output("y", (1, 3, "?", "?"))
+    session = runtime.open_session(Path("open.onnx"), Placement(), content=writer.model(), fixed={"?": 16})
+    inputs, outputs = runtime.tensors_of(session)
+    assert inputs[0].shape == outputs[0].shape == (1, 3, 16, 16)
+
+
+def test_cuda_s_libraries_are_loaded_where_onnx_runtime_can_and_nothing_comes_to_stdout(
+    graph_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Out of their wheels, once a process; the server's standard output holds its link alone."""
+    import onnxruntime
+
+    loads: list[int] = []
+
+    def preload() -> None:
+        loads.append(1)
+        print("Failed to load libcudnn")  # noqa: T201
+
+    monkeypatch.setattr(onnxruntime, "preload_dlls", preload)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    runtime._preload.cache_clear()
+    for _ in range(2):
+        with pytest.raises(NetworkError, match="CPU"):
+            OnnxGraph(graph_path, placement=Placement(provider="cuda"))
+    assert len(loads) == 1
+    out, err = capfd.readouterr()
+    assert (out, "libcudnn" in err) == ("", True)
+    runtime._preload.cache_clear()

@@ -1,0 +1,78 @@
+"""Where TensorRT's engines are kept between starts: a folder for every set of things that an engine is built for.
+
+An engine is right only for the card, the versions, the precision and the network that it was built for, and TensorRT's
+provider looks at none of them (its documentation asks to delete old files by hand). So another set is another folder,
+and folders that were not used for longest are deleted. Called by `face_engine_choice`.
+"""
+
+import contextlib
+import ctypes
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+FOLDERS_MAX = 12
+"""Four networks in the two precisions, and as many of before the last update; an engine is up to 0.6 GB."""
+KEY_FILE = "key.json"
+_TENSORRT_LIBRARIES = ("libnvinfer.so.11", "libnvinfer.so.10", "libnvinfer.so.9", "libnvinfer.so.8")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineKey:
+    """All that an engine depends on. `capability` such as "8.6"; `shapes` are those that it was tuned for."""
+
+    gpu: str
+    capability: str
+    tensorrt: str
+    onnxruntime: str
+    half: bool
+    model_sha256: str
+    shapes: str
+
+    @property
+    def folder_name(self) -> str:
+        """Of this key only."""
+        text = json.dumps(dataclasses.asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def folder(root: Path, key: EngineKey) -> Path:
+    """The folder of a key under `root`, made where it is not there, now the one used last; the oldest go.
+
+    A folder whose key file is not this key is emptied: it is half written, or somebody's. Raises OSError.
+    """
+    path = root / key.folder_name
+    described = json.dumps(dataclasses.asdict(key), sort_keys=True, indent=1)
+    key_file = path / KEY_FILE
+    if path.exists() and (not key_file.is_file() or key_file.read_text(encoding="utf-8") != described):
+        shutil.rmtree(path)
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key_file.write_text(described, encoding="utf-8")
+    os.utime(path)
+    _prune(root, spare=path)
+    return path
+
+
+def tensorrt_version() -> str:
+    """Of the library that would be loaded, such as "101300"; empty where there is none, and then nothing is kept."""
+    for name in _TENSORRT_LIBRARIES:
+        with contextlib.suppress(OSError, AttributeError):
+            return str(ctypes.CDLL(name).getInferLibVersion())
+    return ""
+
+
+def _prune(root: Path, *, spare: Path) -> None:
+    others = sorted((path for path in root.iterdir() if path.is_dir() and path != spare), key=_used_s, reverse=True)
+    for old in others[FOLDERS_MAX - 1 :]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _used_s(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # another process deleted it
+        return 0.0

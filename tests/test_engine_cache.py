@@ -1,0 +1,81 @@
+"""TensorRT's engines are kept apart by all that they depend on, and not for ever."""
+
+import ctypes
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from models import engine_cache
+from models.engine_cache import FOLDERS_MAX, EngineKey, folder
+
+KEY = EngineKey(
+    gpu="NVIDIA A10G",
+    capability="8.6",
+    tensorrt="101300",
+    onnxruntime="1.32.0",
+    half=True,
+    model_sha256="6d51",
+    shapes="1,2,4,8",
+)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(KEY, gpu="NVIDIA L4"),
+        replace(KEY, capability="8.9"),
+        replace(KEY, tensorrt="101400"),
+        replace(KEY, onnxruntime="1.33.0"),
+        replace(KEY, half=False),
+        replace(KEY, model_sha256="98fa"),
+        replace(KEY, shapes="1"),
+    ],
+    ids=lambda key: next(name for name in EngineKey.__slots__ if getattr(key, name) != getattr(KEY, name)),
+)
+def test_every_part_of_the_key_is_another_folder(tmp_path: Path, other: EngineKey) -> None:
+    """TensorRT's provider would load an engine of another card, version or network without a word."""
+    assert folder(tmp_path, other) != folder(tmp_path, KEY)
+    assert folder(tmp_path, KEY) == folder(tmp_path, KEY)
+
+
+def test_what_is_in_a_folder_stays_for_the_next_start(tmp_path: Path) -> None:
+    """That is what it is for."""
+    (folder(tmp_path, KEY) / "net.engine").write_bytes(b"engine")
+    assert (folder(tmp_path, KEY) / "net.engine").read_bytes() == b"engine"
+
+
+@pytest.mark.parametrize("key_file", [None, "", "{}"])
+def test_a_folder_that_is_not_surely_of_this_key_is_emptied(tmp_path: Path, key_file: str | None) -> None:
+    """Half made by a process that was killed, or changed by hand."""
+    path = tmp_path / KEY.folder_name
+    path.mkdir()
+    (path / "net.engine").write_bytes(b"whose?")
+    if key_file is not None:
+        (path / engine_cache.KEY_FILE).write_text(key_file)
+    assert [file.name for file in folder(tmp_path, KEY).iterdir()] == [engine_cache.KEY_FILE]
+
+
+def test_folders_that_were_not_used_for_longest_go(tmp_path: Path) -> None:
+    """A card, a driver or a model is changed now and then, and an engine is half a gigabyte."""
+    keys = [replace(KEY, model_sha256=str(number)) for number in range(FOLDERS_MAX + 3)]
+    for age, key in enumerate(reversed(keys)):
+        os.utime(folder(tmp_path, key), (1e9 - age, 1e9 - age))
+    made = folder(tmp_path, KEY)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert len(left) == FOLDERS_MAX
+    assert made.name in left
+
+
+def test_no_tensorrt_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then nothing is kept; a library tells its own number."""
+    assert engine_cache.tensorrt_version().isdigit() or engine_cache.tensorrt_version() == ""
+
+    class Library:
+        @staticmethod
+        def getInferLibVersion() -> int:
+            return 101300
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: Library())
+    assert engine_cache.tensorrt_version() == "101300"

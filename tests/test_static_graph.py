@@ -1,0 +1,209 @@
+"""Networks at fixed shapes through buffers of their own: on the CPU's provider, with real ONNX Runtime."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models import graph_trial, runtime, static_graph
+from models.model_spec import GraphContract, TensorSpec
+from models.neural_face_catalog import SCRFD_CONTRACT
+from models.placement import Placement
+from models.runtime import NetworkError, OnnxGraph
+from models.static_graph import StaticGraph, StaticShapes
+from tests.asset_frames import MODELS, with_golden
+from tests.onnx_writer import GraphWriter
+
+CPU = Placement()
+BATCHES = StaticShapes(batches=(1, 2, 4))
+CONTRACT = GraphContract(
+    inputs=(TensorSpec(name="x", shape=(None, 3, 8)), TensorSpec(name="scale", shape=(None, 1))),
+    outputs=(TensorSpec(shape=(None, 3, 8)),),
+)
+
+
+def scaled_rows(*, whole_batch: bool = False) -> bytes:
+    """y = x * scale, row by row; with `whole_batch` the mean of all rows is added, as no network for faces may."""
+    writer = GraphWriter()
+    product = writer.node("Mul", [writer.input("x", ("N", 3, 8)), writer.node("Unsqueeze", ["scale"], axes=[2])])
+    writer.input("scale", ("N", 1))
+    if whole_batch:
+        product = writer.node("ReduceMean", [product], axes=[0], keepdims=1)
+    writer.node("Identity", [product], "y")
+    writer.output("y", ("N", 3, 8))
+    return writer.model()
+
+
+def graph(shapes: StaticShapes = BATCHES, placement: Placement = CPU, **changes: Any) -> StaticGraph:
+    """The row scaler at those shapes."""
+    return StaticGraph(Path("rows.onnx"), CONTRACT, shapes, placement=placement, content=scaled_rows(**changes))
+
+
+def rows(count: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """Feeds of so many rows."""
+    rng = np.random.default_rng(seed)
+    return {"x": rng.random((count, 3, 8), np.float32), "scale": rng.random((count, 1), np.float32) + 1}
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 9])
+def test_any_number_of_rows_goes_through_and_each_row_is_its_own(count: int) -> None:
+    """Between two sizes it is padded, above the largest it goes in turns."""
+    made, feeds = graph(), rows(count)
+    (out,) = made.run(feeds)
+    np.testing.assert_array_equal(out, feeds["x"] * feeds["scale"][..., None])
+
+
+def test_padding_is_nothing_of_another_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What lay in a buffer is gone before the next run: four faces, then one and a padded three."""
+    made = graph(StaticShapes(batches=(4,)))
+    fed: list[np.ndarray] = []
+    bound = made._bound[4, 3, 8]
+    update = bound.inputs["x"].update_inplace
+
+    class Watched:
+        def update_inplace(self, value: np.ndarray) -> None:
+            fed.append(value.copy())
+            update(value)
+
+    monkeypatch.setitem(bound.inputs, "x", Watched())
+    made.run(rows(4, seed=1))
+    (out,) = made.run(rows(3, seed=2))
+    assert out.shape == (3, 3, 8)
+    assert np.abs(fed[0][3]).min() > 0
+    assert not fed[1][3].any()
+
+
+def test_answers_belong_to_the_caller_and_buffers_stay_where_they_are() -> None:
+    """A run changes no former answer, nothing is allocated anew: a captured run reads and writes fixed addresses."""
+    made = graph()
+    values = [value for bound in made._bound.values() for value in (*bound.inputs.values(), *bound.outputs)]
+    before = [value.data_ptr() for value in values]
+    (first,) = made.run(rows(2, seed=3))
+    kept = first.copy()
+    for count in (2, 1, 4, 3, 2):
+        made.run(rows(count, seed=count))
+    np.testing.assert_array_equal(first, kept)
+    assert [value.data_ptr() for value in values] == before
+
+
+def test_another_thread_than_its_own_is_refused() -> None:
+    """A replay in two threads gives one caller another's face: never, even where it would go well."""
+    made, refused = graph(), []
+
+    def run() -> None:
+        try:
+            made.run(rows(1))
+        except NetworkError as error:
+            refused.append(error.sentence)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert refused == ["rows.onnx was run by a thread that is not its own"]
+    made.run(rows(1))
+
+
+def test_a_shape_that_was_not_made_is_refused() -> None:
+    """It would be built or allocated in a call; feeds of unlike length are no batch."""
+    made = graph()
+    with pytest.raises(NetworkError, match="was made for"):
+        made.run({"x": np.zeros((1, 3, 9), np.float32), "scale": np.ones((1, 1), np.float32)})
+    with pytest.raises(NetworkError, match="failed while it ran"):
+        made.run({"x": np.zeros((2, 3, 8), np.float32), "scale": np.ones((3, 1), np.float32)})
+
+
+def test_a_network_that_does_not_keep_rows_apart_is_refused() -> None:
+    """One answer for the whole batch: a face would be made of everybody's."""
+    with pytest.raises(NetworkError, match="takes no batch"):
+        graph(whole_batch=True)
+
+
+def test_the_contract_is_asked_for() -> None:
+    """As of every other graph."""
+    other = replace(CONTRACT, outputs=(TensorSpec(shape=(None, 4, 8)),))
+    with pytest.raises(NetworkError, match="is expected"):
+        StaticGraph(Path("rows.onnx"), other, BATCHES, placement=CPU, content=scaled_rows())
+
+
+def test_every_shape_is_warm_before_the_first_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And run often enough to be captured, each by an id of its own."""
+    ids: list[int] = []
+    runs: list[int] = []
+    real_options, real_run = runtime.run_options, static_graph._Bound.run
+
+    def options(placement: Placement, graph_id: int) -> Any:
+        ids.append(graph_id)
+        return real_options(placement, graph_id)
+
+    def run(self: Any, feeds: Any, count: int) -> Any:
+        runs.append(self.batch)
+        return real_run(self, feeds, count)
+
+    monkeypatch.setattr(runtime, "run_options", options)
+    monkeypatch.setattr(static_graph._Bound, "run", run)
+    made = graph(placement=Placement(captured=True))
+    assert ids == [-1, 1, -1, 2, -1, 3]
+    assert made.captured
+    assert {batch: runs.count(batch) > static_graph.RUNS_TO_CAPTURE for batch in (1, 2, 4)} == dict.fromkeys(
+        (1, 2, 4), True
+    )
+
+
+def test_a_replay_that_answers_otherwise_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A captured run that gives back an old picture is found at start-up, and the network runs uncaptured."""
+    capturing = [True]
+    run, seen = static_graph._Bound.run, dict[int, int]()
+
+    def stale(self: Any, feeds: Any, count: int) -> tuple[np.ndarray, ...]:
+        seen[id(self)] = seen.get(id(self), 0) + 1
+        answer = run(self, feeds, count)
+        return tuple(out * 3 for out in answer) if capturing[0] and seen[id(self)] > 4 else answer
+
+    opened = static_graph.StaticGraph._open
+
+    def open_it(self: Any, shapes: StaticShapes, placement: Placement) -> None:
+        capturing[0] = placement.captured
+        opened(self, shapes, placement)
+
+    monkeypatch.setattr(static_graph._Bound, "run", stale)
+    monkeypatch.setattr(static_graph.StaticGraph, "_open", open_it)
+    made = graph(placement=Placement(captured=True))
+    assert not made.captured
+    np.testing.assert_array_equal(made.run(rows(1))[0], rows(1)["x"] * rows(1)["scale"][..., None])
+
+
+def test_a_run_that_cannot_be_captured_is_run_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ONNX Runtime refuses the session; without leave to go uncaptured nobody would have a face."""
+    opened = runtime.open_session
+
+    def picky(path: Path, placement: Placement, **options: Any) -> Any:
+        if placement.captured:
+            raise NetworkError("this session cannot use the graph capture feature")
+        return opened(path, placement, **options)
+
+    monkeypatch.setattr(runtime, "open_session", picky)
+    made = graph(placement=Placement(captured=True))
+    assert not made.captured
+    assert made.run(rows(3))[0].shape == (3, 3, 8)
+
+
+@with_golden
+def test_a_detector_has_a_session_for_each_size_with_nothing_left_to_work_out() -> None:
+    """SCRFD's graph asks for its own shape in a dozen places: a GPU's provider would leave those to the CPU."""
+    made = StaticGraph(MODELS / "det_500m.onnx", SCRFD_CONTRACT, StaticShapes(sizes_px=(64, 96)), placement=CPU)
+    assert made.inputs[0].shape == (1, 3, None, None)
+    plain = OnnxGraph(MODELS / "det_500m.onnx")
+    for side_px in (96, 64):
+        feeds = graph_trial.noise(made.inputs, {"input.1": (1, 3, side_px, side_px)}, side_px)
+        _agree(made.run(feeds), plain.run(feeds))
+        session = made._bound[1, 3, side_px, side_px].session
+        assert [tensor.shape for tensor in session.get_inputs()] == [[1, 3, side_px, side_px]]
+
+
+def _agree(one: Sequence[np.ndarray], other: Sequence[np.ndarray]) -> None:
+    for left, right in zip(one, other, strict=True):
+        np.testing.assert_allclose(left, right, atol=1e-4)
