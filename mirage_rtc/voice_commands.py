@@ -26,6 +26,7 @@ from models.voice_store import VoiceConsent, VoiceRecord, VoiceStore, voice_id
 
 FOLDER = "voices"
 NETWORKS_FOLDER = "voice-networks"
+PITCH_HZ = (50, 1100)
 
 
 def run(options: VoiceOptions, data_dir: Path, console: Console) -> int:
@@ -50,6 +51,7 @@ def run(options: VoiceOptions, data_dir: Path, console: Console) -> int:
 def import_voice(options: VoiceOptions, store: VoiceStore, console: Console) -> int:
     """Read, export, compare with torch, store with the consent record."""
     consent = _consent(options)
+    _check_pitch(options.pitch_hz)
     _require_torch()
     # Only here: everything else of the product runs without torch.
     from models.convert import voice_import
@@ -63,6 +65,7 @@ def import_voice(options: VoiceOptions, store: VoiceStore, console: Console) -> 
             store=store,
             run=run_graph,
             progress=lambda what: status.update(f"Importing: {what}"),
+            extras=voice_import.VoiceExtras(index=options.index, pitch_hz=options.pitch_hz),
         )
     worst = max(record.difference.values())
     console.print(f"[green]stored[/]    {voice_id(record.name)}: {_in_words(record)}", highlight=False)
@@ -166,6 +169,12 @@ def _consent(options: VoiceOptions) -> VoiceConsent:
     )
 
 
+def _check_pitch(pitch_hz: float | None) -> None:
+    if pitch_hz is not None and not PITCH_HZ[0] <= pitch_hz <= PITCH_HZ[1]:
+        sentence = f"A voice's usual pitch lies between {PITCH_HZ[0]} and {PITCH_HZ[1]} Hz: correct --pitch-hz."
+        raise BadInput("pitch_unlikely", sentence)
+
+
 def _require_torch() -> None:
     if importlib.util.find_spec("torch") is None or importlib.util.find_spec("onnx") is None:
         raise Unavailable(
@@ -176,7 +185,9 @@ def _require_torch() -> None:
 
 def _in_words(record: VoiceRecord) -> str:
     several = f", {record.speakers} speakers" if record.speakers > 1 else ""
-    return f"RVC {record.version}, {record.sample_rate_hz // 1000} kHz{several}"
+    pitch = "" if record.pitch_hz is None else f", speaks at {record.pitch_hz:.0f} Hz"
+    index = f", index of {record.index_vectors} frames" if record.index_vectors else ""
+    return f"RVC {record.version}, {record.sample_rate_hz // 1000} kHz{several}{pitch}{index}"
 
 
 def _plain(text: str) -> str:

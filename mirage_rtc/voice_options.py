@@ -23,6 +23,8 @@ class VoiceOptions:
     purpose: str = ""
     licence: str = ""
     i_attest: bool = False
+    index: Path | None = None
+    pitch_hz: float | None = None
 
 
 def add(parser: argparse.ArgumentParser, add_common: Callable[[argparse.ArgumentParser], None]) -> None:
@@ -34,6 +36,7 @@ def add(parser: argparse.ArgumentParser, add_common: Callable[[argparse.Argument
     add_common(leaf)
     leaf.add_argument(f"{PREFIX}file", type=Path, metavar="FILE", help="the checkpoint; nothing in it is run")
     _add_record(leaf)
+    _add_extras(leaf)
     leaf = tasks.add_parser("prepare", help="make the networks that all voices need, of ContentVec's and RMVPE's files")
     add_common(leaf)
     leaf.add_argument(f"{PREFIX}file", type=Path, metavar="FILE", help="pytorch_model.bin or rmvpe.pt, as published")
@@ -79,4 +82,22 @@ def _add_record(parser: argparse.ArgumentParser) -> None:
         dest=f"{PREFIX}i_attest",
         action="store_true",
         help="that the above is true; without it nothing is imported",
+    )
+
+
+def _add_extras(parser: argparse.ArgumentParser) -> None:
+    """What may come with a voice beside its checkpoint."""
+    parser.add_argument(
+        "--index",
+        dest=f"{PREFIX}index",
+        type=Path,
+        metavar="FILE",
+        help="its retrieval index (added_*.index of RVC); calls can then take more of the voice from it",
+    )
+    parser.add_argument(
+        "--pitch-hz",
+        dest=f"{PREFIX}pitch_hz",
+        type=float,
+        metavar="HZ",
+        help="the voice's usual pitch, 50 to 1100; calls can then be brought to it by themselves",
     )

@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from models.pinned_folders import PinnedFolders, read_record
+from models.voice_index import VoiceIndex, open_index
 from models.voice_refusal import VoiceRefused
 
 RECORD_NAME = "voice.json"
@@ -48,6 +49,10 @@ class VoiceRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     difference: dict[int, float]
     consent: VoiceConsent
     layout: Literal[3] = 3
+    index_vectors: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """How many of its recordings' frames can be looked up; 0 without an index."""
+    pitch_hz: Annotated[float, msgspec.Meta(ge=50, le=1100)] | None = None
+    """Its usual pitch, where the operator said it."""
 
     @property
     def frame_samples(self) -> int:
@@ -90,6 +95,10 @@ class VoiceStore:
         if not (graphs.latent.is_file() and graphs.decoder.is_file()):
             raise VoiceRefused("voice_damaged", f"{folder} lacks a graph: remove the voice and import it again.")
         return graphs
+
+    def index(self, voice_id: str) -> VoiceIndex | None:
+        """Its retrieval index, or None. Of a voice whose `graphs` were verified. Raises `VoiceRefused` as they do."""
+        return open_index(self._folders.folder(voice_id), width=self.record(voice_id).feature_width)
 
     @contextmanager
     def adding(self, voice_id: str) -> Iterator[Path]:

@@ -49,6 +49,14 @@ def test_without_a_word_of_consent_nothing_is_imported(tmp_path: Path, console: 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("pitch_hz", [0.0, 49.0, 1101.0, float("nan")])
+def test_a_pitch_that_no_voice_has_is_refused(tmp_path: Path, console: Console, pitch_hz: float) -> None:
+    """Before anything is read."""
+    with pytest.raises(BadInput) as caught:
+        voice_commands.run(VoiceOptions(**(IMPORT | {"pitch_hz": pitch_hz})), tmp_path, console)
+    assert caught.value.code == "pitch_unlikely"
+
+
 def test_without_torch_the_command_says_how_to_get_it(
     tmp_path: Path, console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,18 +14,22 @@ from numpy.typing import NDArray
 
 from mirage_rtc.voice_commands import run_graph
 from models.convert.onnx_export import WEIGHTS_NAME
-from models.convert.voice_import import TOLERANCE, import_voice
+from models.convert.voice_import import TOLERANCE, VoiceExtras, import_voice
 from models.voice_graph import LADDER
 from models.voice_probe import decoder_probe, latent_probe
 from models.voice_refusal import VoiceRefused
 from models.voice_store import VoiceRecord, VoiceStore
+from tests.faiss_writer import index_bytes, recordings
 from tests.test_voice_store import CONSENT
 from tests.voice_checkpoints import checkpoint, voice_file
 
 
-def imported(path: Path, store: VoiceStore, run: Any = run_graph) -> VoiceRecord:
+def imported(path: Path, store: VoiceStore, run: Any = run_graph, extras: VoiceExtras | None = None) -> VoiceRecord:
     """Under the name Grace."""
-    return import_voice(path, name="Grace", consent=CONSENT, store=store, run=run, progress=lambda _: None)
+    extras = extras or VoiceExtras()
+    return import_voice(
+        path, name="Grace", consent=CONSENT, store=store, run=run, progress=lambda _: None, extras=extras
+    )
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +37,9 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[VoiceStore, VoiceR
     """A v2 voice of 40 kHz: imported once, since it takes seconds."""
     folder = tmp_path_factory.mktemp("voices")
     store = VoiceStore(folder / "store")
-    return store, imported(voice_file(folder, checkpoint(40000, "v2")), store)
+    (folder / "added.index").write_bytes(index_bytes(recordings(768)))
+    extras = VoiceExtras(index=folder / "added.index", pitch_hz=210.0)
+    return store, imported(voice_file(folder, checkpoint(40000, "v2")), store, extras=extras)
 
 
 def test_every_graph_gives_what_torch_gives(stored: tuple[VoiceStore, VoiceRecord]) -> None:
@@ -88,6 +94,26 @@ def test_a_graph_that_differs_is_not_stored(tmp_path: Path) -> None:
         imported(voice_file(tmp_path), store, run=off)
     assert caught.value.code == "graph_differs"
     assert [path.name for path in store.root.iterdir()] == [".lock"]
+
+
+def test_an_index_and_a_pitch_are_stored_with_the_voice(stored: tuple[VoiceStore, VoiceRecord]) -> None:
+    """The index is pinned with the rest, and looks up what was recorded."""
+    store, record = stored
+    assert (record.index_vectors, record.pitch_hz) == (200, 210.0)
+    store.graphs("grace")
+    index, made = store.index("grace"), recordings(768)
+    assert index is not None
+    assert index.retrieve(made.vectors[:3]) == pytest.approx(made.vectors[:3], abs=1e-6)
+
+
+def test_a_refused_index_leaves_nothing_behind(tmp_path: Path) -> None:
+    """One of a v1 voice; the checkpoint itself was good."""
+    store, path = VoiceStore(tmp_path / "store"), tmp_path / "added.index"
+    path.write_bytes(index_bytes(recordings(256)))
+    with pytest.raises(VoiceRefused) as caught:
+        imported(voice_file(tmp_path), store, extras=VoiceExtras(index=path))
+    assert caught.value.code == "index_width"
+    assert [found.name for found in store.root.iterdir()] == [".lock"]
 
 
 def test_a_broken_file_leaves_nothing_behind(tmp_path: Path) -> None:

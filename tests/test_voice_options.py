@@ -24,6 +24,15 @@ def test_an_import_takes_the_file_and_the_record() -> None:
     assert attested.i_attest
 
 
+def test_an_index_and_a_pitch_may_come_with_the_voice() -> None:
+    """And need not."""
+    plain, rich = parse([*IMPORT, *RECORD]).voice, parse([*IMPORT, *RECORD, "--index", "a.index", "--pitch-hz", "210"])
+    assert plain is not None
+    assert (plain.index, plain.pitch_hz) == (None, None)
+    assert rich.voice is not None
+    assert (rich.voice.index, rich.voice.pitch_hz) == (Path("a.index"), 210.0)
+
+
 @pytest.mark.parametrize("missing", ["--attested-by", "--subject", "--purpose", "--licence", "--relation", "--name"])
 def test_there_is_no_default_for_consent(missing: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Each line of the record must be typed."""

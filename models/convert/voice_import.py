@@ -4,12 +4,14 @@ Called by `mirage_rtc.voice_commands`, which also hands down how a graph is run:
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from models.convert.faiss_index import store_index
 from models.convert.onnx_export import SharedWeights, export
 from models.convert.rvc_checkpoint import RvcVoice, read_voice
 from models.convert.streaming_graph import DecoderGraph, LatentGraph, decoder_probe, latent_probe
@@ -26,14 +28,35 @@ GraphRunner = Callable[[Path, Mapping[str, NDArray[np.generic]]], NDArray[np.flo
 Progress = Callable[[str], None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoiceExtras:
+    """What comes with a voice beside its checkpoint, if anything."""
+
+    index: Path | None = None
+    """faiss' file, with the frames of the voice's recordings."""
+    pitch_hz: float | None = None
+    """The voice's usual pitch."""
+
+
+_NOTHING = VoiceExtras()
+
+
 def import_voice(
-    path: Path, *, name: str, consent: VoiceConsent, store: VoiceStore, run: GraphRunner, progress: Progress
+    path: Path,
+    *,
+    name: str,
+    consent: VoiceConsent,
+    store: VoiceStore,
+    run: GraphRunner,
+    progress: Progress,
+    extras: VoiceExtras = _NOTHING,
 ) -> VoiceRecord:
     """Store the voice in `path` under the id of its name. Raises `VoiceRefused`, and then nothing is left behind."""
     key = voice_id(name)
     with store.adding(key) as folder:
         progress(f"reading {path.name}")
         voice = read_voice(path)
+        vectors = _store_index(extras.index, voice, folder, progress)
         progress("exporting")
         paths = _export(voice, folder)
         difference = {}
@@ -49,6 +72,8 @@ def import_voice(
             source_sha256=voice.sha256,
             difference=difference,
             consent=consent,
+            index_vectors=vectors,
+            pitch_hz=extras.pitch_hz,
         )
         write_record(folder, record)
     return record
@@ -63,6 +88,14 @@ def compare(wanted: torch.Tensor, path: Path, given: Mapping[str, torch.Tensor],
         sentence = f"The exported graph {path.name} differs from the network by {difference:.2g}: it is not stored."
         raise VoiceRefused("graph_differs", f"{sentence} Update onnxruntime, or report this.")
     return difference
+
+
+def _store_index(path: Path | None, voice: RvcVoice, folder: Path, progress: Progress) -> int:
+    """Before the graphs, which take longer: an index that is refused is refused at once."""
+    if path is None:
+        return 0
+    progress(f"reading {path.name}")
+    return store_index(path, folder, width=voice.shape.feature_width)
 
 
 def _export(voice: RvcVoice, folder: Path) -> VoiceGraphs:
