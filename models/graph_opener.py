@@ -1,0 +1,83 @@
+"""Opens the networks of one engine on one machine: on the GPU as it is configured, else on the CPU. One for an engine.
+
+Made by `face_engine_choice`, handed to everything that opens a network there. On a GPU each network is tried where it
+is fastest first, and where that answers otherwise than the CPU, at the next place; `said` collects why.
+"""
+
+import contextlib
+import hashlib
+from pathlib import Path
+from typing import Literal
+
+from models import engine_cache, gpu_status, runtime, trusted_graph
+from models.engine_cache import EngineKey
+from models.model_spec import GraphContract
+from models.placement import Placement, Provider
+from models.runtime import Graph
+from models.static_graph import ONE_BY_ONE, StaticShapes
+
+GpuRuntime = Literal["cuda", "tensorrt"]
+"""TensorRT is faster, and builds an engine for minutes when a network, a card or a version is new to it."""
+CPU_THREADS = 2
+
+
+class GraphOpener:
+    """`gpu` None: the CPU. `cache` is the folder for what is made once: TensorRT's engines, the CPU's answers."""
+
+    def __init__(self, gpu: GpuRuntime | None, *, cache: Path | None = None, device: int = 0) -> None:
+        self.provider: Provider = gpu or "cpu"
+        self.said: list[str] = []
+        self._cache = cache
+        self._device = device
+
+    def open(
+        self, path: Path, contract: GraphContract, *, shapes: StaticShapes = ONE_BY_ONE, content: bytes | None = None
+    ) -> Graph:
+        """Open a network, warm at `shapes` on a GPU. Raises `NetworkError` as `runtime.OnnxGraph` does."""
+        answers = None if self._cache is None else self._cache / "answers"
+        places = self.places(path, shapes)
+        trusted = trusted_graph.open_trusted(path, contract, places, shapes=shapes, content=content, answers=answers)
+        self.said += trusted.refused
+        return trusted.graph
+
+    def places(self, path: Path, shapes: StaticShapes) -> tuple[Placement, ...]:
+        """Where the network of a file is tried, in order."""
+        if self.provider == "cpu":
+            return (Placement(threads=CPU_THREADS),)
+        cuda = Placement(provider="cuda", device=self._device, captured=True)
+        if self.provider == "cuda":
+            return (cuda,)
+        halves = [
+            Placement(
+                provider="tensorrt",
+                device=self._device,
+                captured=True,
+                half=half,
+                cache=self._engines(path, shapes, half=half),
+            )
+            for half in (True, False)
+        ]
+        return (*halves, cuda)
+
+    def _engines(self, path: Path, shapes: StaticShapes, *, half: bool) -> Path | None:
+        """Where TensorRT's engines of a file are kept; nowhere when not all is known that they depend on."""
+        device, tensorrt = gpu_status.device(self._device), engine_cache.tensorrt_version()
+        if self._cache is None or device is None or not tensorrt:
+            return None
+        with contextlib.suppress(OSError):  # a folder that cannot be written, or no such file: said by who opens it
+            key = EngineKey(
+                gpu=device.name,
+                capability=device.capability,
+                tensorrt=tensorrt,
+                onnxruntime=runtime.version("tensorrt"),
+                half=half,
+                model_sha256=_sha256(path),
+                shapes=f"{shapes.batches} {shapes.sizes_px}",
+            )
+            return engine_cache.folder(self._cache / "tensorrt", key)
+        return None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
