@@ -44,6 +44,7 @@ from mirage_rtc.swap_pipeline import PrepareIdentity
 from models import mask_art, voice_presets
 from models.catalog import EMBEDDED
 from models.engines import IdentitySource
+from models.face_options import FaceOptions
 from models.store import ModelMissing, Store
 from signaling import app, auth
 
@@ -189,6 +190,7 @@ def _face(settings: Config) -> LaneSpec:
             "choice": settings.face_engine,
             "store_root": str(store.root),
             "elsewhere": [str(folder) for folder in store.elsewhere],
+            "options": FaceOptions(swapper=settings.face_swapper, masks=settings.face_masks),
         },
         warm_up=tuple(PrepareIdentity(identity=IdentitySource(kind="mask", name=mask.name)) for mask in mask_art.MASKS),
         nice=FACE_NICE,

@@ -105,6 +105,17 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         Literal["auto", "embedded", "neural"],
         Meta(description="What swaps faces; auto is neural where its weights are fetched and a GPU runs them."),
     ] = "auto"
+    face_swapper: Annotated[
+        Literal["auto", "inswapper", "hyperswap"],
+        Meta(description="The neural engine's swapper; auto is InSwapper, or HyperSwap where only that is fetched."),
+    ] = "auto"
+    face_masks: Annotated[
+        Literal["off", "occlusion", "mouth", "both"],
+        Meta(
+            description="What the neural engine leaves of your own picture where its network is fetched: what is held "
+            "before the face, the inside of the mouth."
+        ),
+    ] = "occlusion"
     hop_ms: Annotated[
         Literal[40, 60, 80, 100, 120, 160, 200],
         Meta(description="Step of the voice conversion at the start of a call."),

@@ -7,18 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from models import inswapper
+from models import mask_choice, swapper_choice
 from models.arcface import ArcFace
 from models.engines import FaceEngine
+from models.face_options import FaceOptions
 from models.mesh_face_engine import MeshFaceEngine
-from models.neural_face_catalog import (
-    ARCFACE_CONTRACT,
-    ARCFACE_R50,
-    INSWAPPER_FP16,
-    INSWAPPER_FP32,
-    SCRFD_10G,
-    SCRFD_CONTRACT,
-)
+from models.neural_face_catalog import ARCFACE_CONTRACT, ARCFACE_R50, SCRFD_10G, SCRFD_CONTRACT
 from models.neural_face_engine import NeuralFaceEngine
 from models.runtime import NetworkError, OnnxGraph, Placement, available
 from models.scrfd import Scrfd
@@ -26,9 +20,12 @@ from models.store import ModelMissing, Store
 
 Choice = Literal["auto", "embedded", "neural"]
 """`auto` never takes the neural engine to a CPU, where a frame costs seconds; `neural` does, since somebody said so."""
+_DEFAULTS = FaceOptions()
 
 
-def open_face_engine(choice: Choice, store_root: str, elsewhere: Sequence[str] = ()) -> FaceEngine:
+def open_face_engine(
+    choice: Choice, store_root: str, elsewhere: Sequence[str] = (), options: FaceOptions = _DEFAULTS
+) -> FaceEngine:
     """A new engine, warm. What keeps the neural one from running is told in `why`, with the command that mends it.
 
     Raises `ModelMissing` when the embedded engine's own files are absent.
@@ -36,7 +33,7 @@ def open_face_engine(choice: Choice, store_root: str, elsewhere: Sequence[str] =
     if choice == "embedded":
         return _embedded(store_root, "the configuration asks for it")
     try:
-        return _neural(choice, Store(Path(store_root), offline=True, elsewhere=tuple(map(Path, elsewhere))))
+        return _neural(choice, Store(Path(store_root), offline=True, elsewhere=tuple(map(Path, elsewhere))), options)
     except (ModelMissing, NetworkError) as refused:
         return _embedded(store_root, refused.sentence)
 
@@ -47,31 +44,18 @@ def _embedded(store_root: str, why: str) -> MeshFaceEngine:
     return engine
 
 
-def _neural(choice: Choice, store: Store) -> NeuralFaceEngine:
+def _neural(choice: Choice, store: Store, options: FaceOptions) -> NeuralFaceEngine:
     """Raises `ModelMissing` or `NetworkError` with what is in the way: cheap questions first."""
-    swappers = _swapper_files(store)
+    swappers = swapper_choice.files(store, options.swapper)
     provider: Literal["cuda", "cpu"] = "cuda" if available("cuda") else "cpu"
     if provider == "cpu" and choice == "auto":
         raise NetworkError("this ONNX Runtime has no GPU, and on a CPU the neural engine takes seconds a frame")
     placement = Placement(provider=provider, threads=1 if provider == "cuda" else 2)
     detector = Scrfd(OnnxGraph(store.path(SCRFD_10G), SCRFD_CONTRACT, placement=placement))
     encoder = ArcFace(OnnxGraph(store.path(ARCFACE_R50), ARCFACE_CONTRACT, placement=placement))
-    swapper, path, refused = inswapper.open_first_inswapper(swappers, placement)
-    engine = NeuralFaceEngine(detector, encoder, swapper)
+    swapper, path, refused = swapper_choice.open_swapper(swappers, placement)
+    edges, masks = mask_choice.open_edges(store, options.masks, swapper.size_px, placement)
+    engine = NeuralFaceEngine(detector, encoder, swapper, edges=edges)
     engine.warm_up()
-    engine.why = " ".join([f"{path.name} on {provider}", *refused])
+    engine.why = " ".join([f"{path.name} on {provider}", *masks, *refused])
     return engine
-
-
-def _swapper_files(store: Store) -> list[Path]:
-    """The swappers that are there and whole, the half-precision one first. Raises `ModelMissing` for none."""
-    found: list[Path] = []
-    faults: list[ModelMissing] = []
-    for spec in (INSWAPPER_FP16, INSWAPPER_FP32):
-        try:
-            found.append(store.path(spec))
-        except ModelMissing as fault:
-            faults.append(fault)
-    if not found:
-        raise faults[0]
-    return found

@@ -8,19 +8,24 @@ from dataclasses import dataclass, field
 from models.carried_faces import CarriedFace, CarriedFaces
 from models.engines import Frame
 from models.face_templates import Affine
+from models.neural_paste import Alpha
 from models.stage_watch import StageWatch
 from models.swapper import Latent, SwappedCrop
 
 
 @dataclass(slots=True, kw_only=True)
 class FittedFace:
-    """A face that is to wear `latent`: its aligned raw crop, and the answer once the swapper gave it."""
+    """A face that is to wear `latent`: its aligned raw crop, the answer once the swapper gave it, and where it covers.
+
+    Without an `alpha` the answer is not shown: the face is blurred.
+    """
 
     face: CarriedFace
     to_crop: Affine
     crop: Frame
     latent: Latent
     answer: SwappedCrop | None = None
+    alpha: Alpha | None = None
 
 
 @dataclass(slots=True, kw_only=True)

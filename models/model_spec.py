@@ -68,11 +68,15 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphContract:
-    """What a graph takes and gives, in order. `free_px` stands for the open sides when the graph is tried out."""
+    """What a graph takes and gives, in order. `free_px` stands for the open sides when the graph is tried out.
+
+    With `further_outputs` it may give more behind those, which nobody reads.
+    """
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     free_px: int = 320
+    further_outputs: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,14 @@ HYPERSWAP_CONTRACT = GraphContract(
 GPEN_CONTRACT = GraphContract(
     inputs=(TensorSpec(shape=(None, 3, 256, 256)),), outputs=(TensorSpec(shape=(None, 3, 256, 256)),)
 )
+XSEG_CONTRACT = GraphContract(
+    inputs=(TensorSpec(shape=(None, 256, 256, 3)),), outputs=(TensorSpec(shape=(None, 256, 256, 1)),)
+)
+PARSER_CONTRACT = GraphContract(
+    inputs=(TensorSpec(shape=(None, 3, 512, 512)),),
+    outputs=(TensorSpec(shape=(None, 19, 512, 512)),),
+    further_outputs=True,
+)
 
 
 def _buffalo(member: str) -> ZipMember:
@@ -131,6 +139,28 @@ HYPERSWAPS = (
     _hyperswap("b", "5124031789c42f71b9558fb71954ef7aedb6da7ed9fac79293e23c61a792a73e"),
     _hyperswap("c", "5528c2d76fe9986c99d829278987ef9f3a630cb606db7628d02b57b330f406a5"),
 )
+XSEG = ModelSpec(
+    name="xseg_3.onnx",
+    role="occlusion mask: hands, cups and microphones stay before the swapped face",
+    bytes=70327709,
+    sha256="48ccd7e8541e159a5a754ec9e62df2f12065f7df8f9af842c1750342c6533559",
+    licence="GPL-3.0",
+    commercial=True,
+    source="DeepFaceLab; exported by facefusion/models-3.2.0",
+    origin=UrlFile(url="https://huggingface.co/facefusion/models-3.2.0/resolve/main/xseg_3.onnx"),
+    contract=XSEG_CONTRACT,
+)
+FACE_PARSER = ModelSpec(
+    name="bisenet_resnet_34.onnx",
+    role="face parts: the inside of an open mouth is the caller's own",
+    bytes=93632546,
+    sha256="4a0b8c958a3c938913bd06a8365dbb3c8761afba6ecbf0d14b3b1f77eb230c96",
+    licence="MIT",
+    commercial=True,
+    source="yakhyo/face-parsing; mirrored by facefusion/models-3.0.0",
+    origin=UrlFile(url="https://huggingface.co/facefusion/models-3.0.0/resolve/main/bisenet_resnet_34.onnx"),
+    contract=PARSER_CONTRACT,
+)
 
 NEURAL_FACE: tuple[ModelSpec, ...] = (
     SCRFD_10G,
@@ -138,6 +168,8 @@ NEURAL_FACE: tuple[ModelSpec, ...] = (
     INSWAPPER_FP16,
     INSWAPPER_FP32,
     *HYPERSWAPS,
+    XSEG,
+    FACE_PARSER,
     CODEFORMER,
     GPEN_256,
 )

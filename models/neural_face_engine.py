@@ -14,6 +14,7 @@ import numpy as np
 from models import face_templates, portrait_rules, synthetic_identity
 from models.arcface import ArcFace
 from models.carried_faces import FaceCarrier
+from models.crop_edges import CropEdges
 from models.engines import Frame, IdentitySource, Swap, SwapRequest
 from models.face_casting import OneForAll
 from models.fitting import FittedFace, Fitting
@@ -53,8 +54,10 @@ class NeuralFaceEngine:
     """What decided for this engine, in words, for the log."""
     batch_max = BATCH_MAX
 
-    def __init__(self, detector: Scrfd, encoder: ArcFace, swapper: Swapper) -> None:
+    def __init__(self, detector: Scrfd, encoder: ArcFace, swapper: Swapper, *, edges: CropEdges | None = None) -> None:
+        """`edges`, of the swapper's size, brings the masking networks that there are; without it there are none."""
         self.swapper = swapper
+        self._edges = edges or CropEdges(swapper.size_px)
         self._detector = detector
         self._encoder = encoder
         self._faults = 0
@@ -66,8 +69,8 @@ class NeuralFaceEngine:
             self._detector.detect_at(noise, size_px)
         self._encoder.embed(noise, [face_templates.arcface_template(112)])
         identity = self.prepare(IdentitySource(kind="mask", name=synthetic_identity.PREFIX + "0"))
-        side_px = self.swapper.size_px
-        self.swapper.swap([np.ascontiguousarray(noise[:side_px, :side_px])], [identity.latent])
+        crop = np.ascontiguousarray(noise[: self.swapper.size_px, : self.swapper.size_px])
+        self._edges.draw([crop], self.swapper.swap([crop], [identity.latent]))
 
     def prepare(self, source: IdentitySource) -> NeuralIdentity:
         """An identity of a portrait (see `PortraitError`), or of nobody for a mask (KeyError for an unknown one)."""
@@ -118,9 +121,11 @@ class NeuralFaceEngine:
             fitting.watch.add("swap", share_ms * len(fitting.fitted))
 
     def _answer(self, faces: Sequence[FittedFace]) -> None:
-        answers = self.swapper.swap([face.crop for face in faces], [face.latent for face in faces])
-        for face, answer in zip(faces, answers, strict=True):
-            face.answer = answer
+        crops = [face.crop for face in faces]
+        answers = self.swapper.swap(crops, [face.latent for face in faces])
+        alphas = self._edges.draw(crops, answers)
+        for face, answer, alpha in zip(faces, answers, alphas, strict=True):
+            face.answer, face.alpha = answer, alpha
 
     def _finished(self, request: SwapRequest, begun: Fitting | Exception) -> Swap | Exception:
         assert isinstance(request.wearer, NeuralFaceWearer)

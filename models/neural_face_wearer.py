@@ -11,12 +11,13 @@ import numpy as np
 
 from models import face_alignment, face_templates, neural_paste
 from models.carried_faces import CarriedFaces, FaceCarrier
+from models.crop_colour import CropColour
+from models.crop_edges import core
 from models.engines import FaceBox, Frame, Swap, SwapRequest
 from models.face_blur import blur_box
 from models.face_casting import Casting
 from models.fitting import FittedFace, Fitting
 from models.geometry import Floats, grown
-from models.neural_paste import Alpha
 from models.swapper import Swapper
 
 MIN_CHANGE = 2.0
@@ -40,8 +41,8 @@ class NeuralFaceWearer:
         self._carrier = carrier
         self._swapper = swapper
         self._swap_one = swap_one
-        self._alpha = neural_paste.soft_alpha(swapper.size_px)
         self._casting: Casting | None = None
+        self._colours: dict[int, CropColour] = {}
 
     def wear(self, identity: Any) -> None:
         """Wear what `prepare` made from the next frame on, or nothing (all is blurred); all state starts afresh."""
@@ -49,6 +50,7 @@ class NeuralFaceWearer:
             raise TypeError("the neural engine wears what its own prepare() made")
         self._casting = None if identity is None else identity.casting()
         self._carrier.reset()
+        self._colours.clear()
 
     def swap(self, frame: Frame, time_s: float) -> Swap:
         """Swap or blur every face of `frame`, in place; all of it without an identity or trust in its faces.
@@ -60,6 +62,7 @@ class NeuralFaceWearer:
     def reset(self) -> None:
         """Trust nothing of what was seen: a network failed over it."""
         self._carrier.reset()
+        self._colours.clear()
         if self._casting is not None:
             self._casting.reset()
 
@@ -89,19 +92,24 @@ class NeuralFaceWearer:
         hidden = [grown(face.box, BLUR_MARGIN) for face in seen.faces if face.track_id not in swapped]
         for box in (*hidden, *seen.others):
             blur_box(frame, box)
+        self._forget(seen)
         fitting.watch.mark("paste")
         faces = [face_box(face.box, face.confidence, face.track_id in swapped) for face in seen.faces]
         return Swap(frame=frame, faces=(*faces, *_boxes(seen.others)), stage_ms=fitting.watch.stage_ms)
 
     def _pasted(self, frame: Frame, face: FittedFace) -> bool:
         """Whether the face wears its answer now: one that is the raw face again is none."""
-        if face.answer is None or not _changed(face.crop, face.answer.picture):
+        if face.answer is None or face.alpha is None or not _changed(face.crop, face.answer.picture):
             return False
-        neural_paste.paste(frame, face.answer.picture, self._edge(face.answer.alpha), face.to_crop)
+        colour = self._colours.setdefault(face.face.track_id, CropColour())
+        skin = np.minimum(face.alpha, core(self._swapper.size_px))
+        toned = colour.matched(face.answer.picture, face.crop, skin)
+        neural_paste.paste(frame, toned, face.alpha, face.to_crop)
         return True
 
-    def _edge(self, alpha: Alpha | None) -> Alpha:
-        return self._alpha if alpha is None else np.minimum(alpha, self._alpha)
+    def _forget(self, seen: CarriedFaces) -> None:
+        present = {face.track_id for face in seen.faces}
+        self._colours = {number: colour for number, colour in self._colours.items() if number in present}
 
 
 def _changed(crop: Frame, swapped: Frame) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from models import face_engine_choice
+from models import face_engine_choice, swapper_choice
 from models.catalog import EMBEDDED
 from models.engines import FaceEngine, IdentitySource
 from models.face_engine_choice import Choice, open_face_engine
@@ -45,7 +45,9 @@ def weights(store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         target = store / spec.relative
         target.parent.mkdir(exist_ok=True)
         shutil.copy(file, target)
-        monkeypatch.setattr(face_engine_choice, name, _pinned(spec, file))
+        if name != "INSWAPPER_FP16":
+            monkeypatch.setattr(face_engine_choice, name, _pinned(spec, file))
+    monkeypatch.setattr(swapper_choice, "INSWAPPERS", (_pinned(INSWAPPER_FP16, NARROW), INSWAPPER_FP32))
     return store
 
 
@@ -130,7 +132,8 @@ def test_a_network_of_another_kind_under_a_pinned_name_is_refused(
 def test_the_full_precision_file_alone_is_enough(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Either of the two."""
     (weights / INSWAPPER_FP16.relative).rename(weights / INSWAPPER_FP32.relative)
-    monkeypatch.setattr(face_engine_choice, "INSWAPPER_FP32", _pinned(INSWAPPER_FP32, NARROW))
+    pinned = (INSWAPPER_FP16, _pinned(INSWAPPER_FP32, NARROW))
+    monkeypatch.setattr(swapper_choice, "INSWAPPERS", pinned)
     assert why(open_face_engine("neural", str(weights))) == "inswapper_128.onnx on cpu"
 
 

@@ -1,7 +1,9 @@
 """The two halves of a frame, apart: what has no answer of its own is blurred, whoever asked."""
 
+import cv2
 import numpy as np
 
+from models import face_templates, neural_paste
 from models.engines import Frame, IdentitySource
 from models.neural_face_wearer import NeuralFaceWearer
 from models.swapper import SwappedCrop
@@ -30,22 +32,26 @@ def test_a_face_without_an_answer_is_blurred() -> None:
     assert np.abs(frame[y0:y1, x0:x1].astype(int) - picture(RAW)[y0:y1, x0:x1]).mean() > 4
 
 
-def test_a_network_s_own_edge_only_ever_narrows_ours() -> None:
-    """With an alpha of nothing the pasted frame is the raw one, so it is no wider than it says; ours bounds it."""
+def test_an_answer_without_an_edge_is_not_shown() -> None:
+    """The masks say that there is hardly a face to be seen: it is blurred, though the swapper answered."""
     one, frame = begun()
     fitting = one.begin(frame, 0.0)
     (face,) = fitting.fitted
-    nothing, all_of_it = (np.full((128, 128), level, np.uint8) for level in (0, 255))
-    red = np.zeros((128, 128, 3), np.uint8)
-    red[..., 2] = 255
-    face.answer = SwappedCrop(picture=red, alpha=all_of_it)
-    one.finish(fitting)
-    full = frame.copy()
+    face.answer = SwappedCrop(picture=np.zeros((128, 128, 3), np.uint8))
+    assert one.finish(fitting).swapped == 0
+    face.alpha = neural_paste.soft_alpha(128)
     frame[:] = picture(RAW)
-    face.answer = SwappedCrop(picture=red)
+    assert one.finish(fitting).swapped == 1
+
+
+def test_the_swap_takes_the_colours_of_the_face_before_it() -> None:
+    """A grey answer is pasted nearer to the skin than to grey."""
+    one, frame = begun()
+    fitting = one.begin(frame, 0.0)
+    (face,) = fitting.fitted
+    grey = np.random.default_rng(1).normal(110, 12, (128, 128, 1)).repeat(3, axis=2).clip(0, 255).astype(np.uint8)
+    face.answer, face.alpha = SwappedCrop(picture=grey), neural_paste.soft_alpha(128)
+    skin = np.asarray(cv2.mean(face.crop[40:90, 40:90])[:3])
     one.finish(fitting)
-    np.testing.assert_array_equal(full, frame)
-    frame[:] = picture(RAW)
-    face.answer = SwappedCrop(picture=red, alpha=nothing)
-    one.finish(fitting)
-    assert (frame[..., 2] == 255).sum() < (full[..., 2] == 255).sum() / 10
+    pasted = np.asarray(cv2.mean(face_templates.crop(frame, face.to_crop, 128)[40:90, 40:90])[:3])
+    assert np.abs((pasted - pasted.mean()) - (skin - skin.mean())).max() < 0.6 * np.abs(skin - skin.mean()).max()

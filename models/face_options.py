@@ -1,0 +1,17 @@
+"""What an operator may choose of the neural face engine; made of the configuration, handed to the lane's worker."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+SwapperChoice = Literal["auto", "inswapper", "hyperswap"]
+"""`auto` is InSwapper, and HyperSwap where only that is in the store."""
+MaskChoice = Literal["off", "occlusion", "mouth", "both"]
+"""Which masks may let the caller's own picture show: what lies before the face, the inside of the mouth."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaceOptions:
+    """All of it has a default, which needs no more than the four files that the specification names."""
+
+    swapper: SwapperChoice = "auto"
+    masks: MaskChoice = "occlusion"
