@@ -91,6 +91,8 @@ class SwapRequest:
     wearer: FaceWearer
     frame: Frame
     time_s: float
+    """CPU time by stage; `wall_ms` is the time by the clock, of a run for several frames the whole."""
+    wall_ms: dict[str, float] = field(default_factory=dict)
 
 
 @runtime_checkable

@@ -90,13 +90,15 @@ class MeshFaceWearer:
         watch.mark("track")
         if not tracks.trusted:
             blur_box(frame, np.array([0, 0, frame.shape[1], frame.shape[0]], np.float32))
-            return Swap(frame=frame, faces=_unswapped(tracks), stage_ms=watch.stage_ms)
+            return Swap(frame=frame, faces=_unswapped(tracks), stage_ms=watch.stage_ms, wall_ms=watch.wall_ms)
         dressed = [self._dress(frame, face, time_s, watch) for face in tracks.faces]
         for box in tracks.others:
             blur_box(frame, box)
         watch.mark("blend")
         self._forget(tracks)
-        return Swap(frame=frame, faces=(*dressed, *_boxes(tracks.others)), stage_ms=watch.stage_ms)
+        return Swap(
+            frame=frame, faces=(*dressed, *_boxes(tracks.others)), stage_ms=watch.stage_ms, wall_ms=watch.wall_ms
+        )
 
     def _dress(self, frame: Frame, face: TrackedFace, time_s: float, watch: StageWatch) -> FaceBox:
         swapped = False

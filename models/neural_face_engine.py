@@ -111,14 +111,15 @@ class NeuralFaceEngine:
     def _fit(self, fittings: Sequence[Fitting]) -> None:
         """Have the swapper answer for all faces; where that fails each frame is tried by itself when it is finished."""
         faces = [face for fitting in fittings for face in fitting.fitted]
-        began_s = time.thread_time()
+        began_s, began_wall_s = time.thread_time(), time.perf_counter()
         try:
             self._answer(faces)
         except Exception:  # noqa: BLE001 - it is tried again, a frame at a time, and raised there
             return
         share_ms = (time.thread_time() - began_s) * 1000 / max(1, len(faces))
+        took_ms = (time.perf_counter() - began_wall_s) * 1000
         for fitting in fittings:
-            fitting.watch.add("swap", share_ms * len(fitting.fitted))
+            fitting.watch.add("swap", share_ms * len(fitting.fitted), took_ms)
 
     def _answer(self, faces: Sequence[FittedFace]) -> None:
         crops = [face.crop for face in faces]

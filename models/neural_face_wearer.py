@@ -87,7 +87,9 @@ class NeuralFaceWearer:
         frame, seen = fitting.frame, fitting.seen
         if fitting.covered:
             blur_box(frame, np.array([0, 0, frame.shape[1], frame.shape[0]], np.float32))
-            return Swap(frame=frame, faces=_hidden(seen), stage_ms=fitting.watch.stage_ms)
+            return Swap(
+                frame=frame, faces=_hidden(seen), stage_ms=fitting.watch.stage_ms, wall_ms=fitting.watch.wall_ms
+            )
         swapped = {face.face.track_id for face in fitting.fitted if self._pasted(frame, face)}
         hidden = [grown(face.box, BLUR_MARGIN) for face in seen.faces if face.track_id not in swapped]
         for box in (*hidden, *seen.others):
@@ -95,7 +97,12 @@ class NeuralFaceWearer:
         self._forget(seen)
         fitting.watch.mark("paste")
         faces = [face_box(face.box, face.confidence, face.track_id in swapped) for face in seen.faces]
-        return Swap(frame=frame, faces=(*faces, *_boxes(seen.others)), stage_ms=fitting.watch.stage_ms)
+        return Swap(
+            frame=frame,
+            faces=(*faces, *_boxes(seen.others)),
+            stage_ms=fitting.watch.stage_ms,
+            wall_ms=fitting.watch.wall_ms,
+        )
 
     def _pasted(self, frame: Frame, face: FittedFace) -> bool:
         """Whether the face wears its answer now: one that is the raw face again is none."""
