@@ -1,9 +1,9 @@
 """The neural voice engine: imported RVC voices, streaming, in ONNX Runtime. One `VoiceEngine` as in `models.engines`.
 
-A hop goes down to 16 kHz, ContentVec says what is said and RMVPE at which pitch, both over the last second; only the
-newest frames are committed (`voice_timeline`). The voice's latent graph and decoder graph turn them into sound, the hop
-is cut out hard (`voice_seam` guards the cuts) and goes up to the stream's rate. A stream takes hops of any rung of the
-ladder, in any order: a move along it needs no word here and makes no seam. The delay never changes.
+A hop goes down to 16 kHz, ContentVec says what is said and RMVPE at which pitch, every 20 ms over the last second
+(`voice_listening`), and that is committed once (`voice_timeline`). The voice's latent graph and decoder graph turn it
+into sound, the hop is cut out hard (`voice_seam` guards the cuts) and goes up to the stream's rate. A stream takes hops
+of any rung of the ladder, in any order: a move along it needs no word here and makes no seam. The delay never changes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,31 +14,20 @@ from math import isfinite
 import numpy as np
 from numpy.typing import NDArray
 
-from models import rmvpe_decode, rmvpe_front
 from models.engines import Samples, VoiceProfile, VoiceSettings, VoiceStream
 from models.resample import Resampler
 from models.runtime import Graph, OnnxGraph, Placement
 from models.voice_ends import limit
-from models.voice_graph import FRAME_MS, HOPS_MS, LOOK_AHEAD_FRAMES, Rung
-from models.voice_networks import (
-    CONTENT_SAMPLES,
-    CONTENT_V1,
-    CONTENT_V2,
-    PITCH,
-    PITCH_FRAMES,
-    VoiceNetwork,
-    VoiceNetworkStore,
-)
+from models.voice_graph import AHEAD_FRAMES, FRAME_MS, HOPS_MS, STEP_FRAMES, Rung
+from models.voice_index import VoiceIndex, blend
+from models.voice_listening import LATE_MS, STEP_SAMPLES, Listener
+from models.voice_networks import CONTENT_V1, CONTENT_V2, PITCH, VoiceNetwork, VoiceNetworkStore
 from models.voice_probe import decoder_probe, latent_probe
 from models.voice_seam import SeamGuard
 from models.voice_store import VoiceStore
-from models.voice_timeline import VoiceTimeline
+from models.voice_timeline import Frames, VoiceTimeline
 
 LISTENING_HZ = 16_000
-FRAME_SAMPLES = LISTENING_HZ * FRAME_MS // 1000
-CONTENT_STEP_FRAMES = 2
-"""A frame of ContentVec is 20 ms: each is committed twice."""
-PITCH_SAMPLES = (PITCH_FRAMES - 1) * FRAME_SAMPLES
 PITCH_SEMITONES_MOST = 24.0
 _STREAM_RATES_HZ = (16_000, 48_000)
 _SEED = 1
@@ -50,13 +39,14 @@ class LoadedVoice:
     """The networks of one voice, on their device; shared by all its streams, which take turns."""
 
     content: Graph
-    """Sound at 16 kHz [1, CONTENT_SAMPLES] to features [1, 50, feature_width]."""
+    """Windows of sound at 16 kHz [n, CONTENT_SAMPLES] to features [n, 50, feature_width]."""
     pitch: Graph
-    """Log mel [1, 128, 96] to salience [1, 96, 360]."""
+    """Log mel [n, 128, 96] to salience [n, 96, 360]."""
     latent: Mapping[Rung, Graph]
     decoder: Mapping[Rung, Graph]
     feature_width: int
     sample_rate_hz: int
+    index: VoiceIndex | None = None
 
     @property
     def frame_samples(self) -> int:
@@ -77,10 +67,12 @@ class RvcVoiceStream:
         self._sample_rate_hz = sample_rate_hz
         self._down = Resampler(sample_rate_hz, LISTENING_HZ)
         self._up = Resampler(voice.sample_rate_hz, sample_rate_hz)
-        self._wave = np.zeros(max(CONTENT_SAMPLES, PITCH_SAMPLES), np.float32)
+        self._ears = Listener(voice.content, voice.pitch)
         self._guard = SeamGuard(voice.sample_rate_hz)
         self._timeline = VoiceTimeline(feature_width=voice.feature_width, frame_samples=voice.frame_samples, seed=_SEED)
-        self.delay_ms = LOOK_AHEAD_FRAMES * FRAME_MS + 1000 * (self._down.delay_s + self._up.delay_s)
+        # A kept step of content begins LATE_MS before the end of what was heard, and is 20 ms of sound.
+        late_ms = LATE_MS - STEP_FRAMES * FRAME_MS + AHEAD_FRAMES * FRAME_MS
+        self.delay_ms = late_ms + 1000 * (self._down.delay_s + self._up.delay_s)
 
     @property
     def fades(self) -> int:
@@ -98,7 +90,7 @@ class RvcVoiceStream:
         """Convert one hop of any rung that is loaded, n samples to n; ValueError for another length."""
         rung = self._rung(len(hop))
         clean = np.clip(np.nan_to_num(hop.astype(np.float64), posinf=0.0, neginf=0.0), -1.0, 1.0)
-        self._listen(self._down.convert(clean), rung)
+        self._listen(self._down.convert(clean).astype(np.float32))
         timeline, voice = self._timeline, self._voice
         [latent] = voice.latent[rung].run(timeline.latent_feeds(rung, 0))
         timeline.commit_latent(latent)
@@ -113,18 +105,25 @@ class RvcVoiceStream:
             raise ValueError(f"A hop of this stream lasts {known} ms.")
         return rung
 
-    def _listen(self, wave: NDArray[np.float64], rung: Rung) -> None:
-        """Commit what is new in the last second of sound."""
-        self._wave = np.concatenate([self._wave[len(wave) :], wave.astype(np.float32)])
-        [content] = self._voice.content.run({CONTENT_V2.given: self._wave[None, -CONTENT_SAMPLES:]})
-        features = content[0, -(rung.hop // CONTENT_STEP_FRAMES) :].repeat(CONTENT_STEP_FRAMES, axis=0)
-        self._timeline.commit(features, self._pitch_hz(rung) * 2 ** (self._settings.pitch_semitones / 12))
+    def _listen(self, wave: NDArray[np.float32]) -> None:
+        """Commit the steps of 20 ms that are new."""
+        heard = self._ears.hear(wave)
+        ratio = 2 ** (self._settings.pitch_semitones / 12)
+        self._timeline.commit(
+            self._frames(heard.content, heard.pitch_hz * ratio),
+            self._frames(heard.content_ahead, heard.pitch_ahead_hz * ratio),
+        )
 
-    def _pitch_hz(self, rung: Rung) -> NDArray[np.float64]:
-        """Of the hop's frames. The last frame of the picture is centred on the end, half of it mirrored: left out."""
-        picture = rmvpe_front.log_mel(self._wave[-PITCH_SAMPLES:])
-        [salience] = self._voice.pitch.run({PITCH.given: picture[None]})
-        return rmvpe_decode.pitch_hz(salience[0, -(rung.hop + 1) : -1])
+    def _frames(self, content: NDArray[np.float32], pitch_hz: NDArray[np.float64]) -> Frames:
+        return Frames(features=self._features(content, pitch_hz), pitch_hz=pitch_hz)
+
+    def _features(self, content: NDArray[np.float32], pitch_hz: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Of the hop's frames [hop, width], out of the voice's own recordings as far as the index rate says."""
+        features, index, rate = content.repeat(STEP_FRAMES, axis=0), self._voice.index, self._settings.index_rate
+        if index is None or rate == 0:
+            return features
+        retrieved = index.retrieve(content).repeat(STEP_FRAMES, axis=0)
+        return blend(features, retrieved, pitch_hz, rate, self._settings.protect)
 
 
 class RvcVoiceEngine:
@@ -144,6 +143,7 @@ class RvcVoiceEngine:
         self._voices = voices
         self._networks = networks
         self._placement = placement
+        self._half = placement.provider != "cpu"  # a CPU computes it in full precision, and casts
         self._rungs = tuple(Rung(hop_ms) for hop_ms in hops_ms)
         self._loaded = cache(self._load)
         self._listener = cache(self._listen)  # voices share what hears
@@ -165,7 +165,7 @@ class RvcVoiceEngine:
         raise ValueError("An imported voice takes no reference clip; choose one of the built-in voices for that.")
 
     def _load(self, voice_id: str) -> LoadedVoice:
-        record, paths = self._voices.record(voice_id), self._voices.graphs(voice_id)
+        record, paths = self._voices.record(voice_id), self._voices.graphs(voice_id, half=self._half)
         content = CONTENT_V2 if record.feature_width == CONTENT_V2.output_shape[-1] else CONTENT_V1
         voice = LoadedVoice(
             content=self._listener(content),
@@ -174,18 +174,19 @@ class RvcVoiceEngine:
             decoder=dict.fromkeys(self._rungs, OnnxGraph(paths.decoder, placement=self._placement)),
             feature_width=record.feature_width,
             sample_rate_hz=record.sample_rate_hz,
+            index=self._voices.index(voice_id),
         )
         warm(voice)
         return voice
 
     def _listen(self, network: VoiceNetwork) -> Graph:
-        return OnnxGraph(self._networks.graph(network), placement=self._placement)
+        return OnnxGraph(self._networks.graph(network, half=self._half), placement=self._placement)
 
 
 def warm(voice: LoadedVoice) -> None:
-    """Run every graph once: the first run of each is the slow one."""
-    voice.content.run({CONTENT_V2.given: np.zeros(CONTENT_V2.given_shape, np.float32)})
-    voice.pitch.run({PITCH.given: np.zeros(PITCH.given_shape, np.float32)})
+    """Run every graph once at every rung: the first run of each is the slow one."""
+    for rung in voice.latent:
+        Listener(voice.content, voice.pitch).hear(np.zeros(rung.steps * STEP_SAMPLES, np.float32))
     for rung, graph in voice.latent.items():
         graph.run(latent_probe(rung, voice.feature_width))
     for rung, graph in voice.decoder.items():
@@ -196,5 +197,9 @@ def check(settings: VoiceSettings) -> None:
     """Refuse what an imported voice cannot do: ValueError with a sentence for the user."""
     if not isfinite(settings.pitch_semitones) or abs(settings.pitch_semitones) > PITCH_SEMITONES_MOST:
         raise ValueError(f"The pitch must lie within {PITCH_SEMITONES_MOST:.0f} semitones of your own.")
+    if not 0 <= settings.index_rate <= 1:
+        raise ValueError("The index rate must lie between 0 and 1.")
+    if not 0 <= settings.protect <= 0.5:
+        raise ValueError("The protection must lie between 0 and 0.5.")
     if settings.formant_ratio != 1.0 or settings.breath != 0.0 or settings.reference is not None:
         raise ValueError("An imported voice has no formant, breath or reference control; the built-in voices have.")

@@ -1,7 +1,7 @@
 """The networks that every imported voice needs: what is said (ContentVec) and at which pitch (RMVPE), as stored graphs.
 
-`mirage-rtc voices prepare` makes them of the public checkpoints; the engine takes verified paths from here. The windows
-are static: a second of sound, of which a stream commits the newest frames.
+`mirage-rtc voices prepare` makes them of the public checkpoints; the engine takes verified paths from here. A window is
+a second of sound; a run takes as many windows as the hop has steps of 20 ms (`models.voice_listening`).
 """
 
 from dataclasses import dataclass
@@ -15,19 +15,25 @@ GRAPH_NAME = "graph.onnx"
 CONTENT_FRAMES = 50
 CONTENT_SAMPLES = 400 + 320 * (CONTENT_FRAMES - 1)
 """Samples at 16 kHz that make so many frames of 20 ms: the first needs 400, each further one 320."""
+WINDOWS = "windows"
 PITCH_FRAMES = 96
 """Frames of 10 ms, a multiple of 32."""
 
 
 @dataclass(frozen=True, slots=True)
 class VoiceNetwork:
-    """One graph: its name, its only input and its only output, float32."""
+    """One graph: its name, its only input and its only output, float32, their shapes for one window of any number."""
 
     name: str
     given: str
     given_shape: tuple[int, ...]
     output: str
     output_shape: tuple[int, ...]
+
+    @property
+    def open_sizes(self) -> dict[str, dict[int, str]]:
+        """Which axis of which tensor is open, and its name."""
+        return {self.given: {0: WINDOWS}, self.output: {0: WINDOWS}}
 
 
 CONTENT_V2 = VoiceNetwork("contentvec-768-l12", "wave", (1, CONTENT_SAMPLES), "features", (1, CONTENT_FRAMES, 768))

@@ -2,10 +2,12 @@
 
 Features, pitch, phase and latent are appended and never changed; both noises are a function of the frame's number. So
 every window that shows a frame shows it the same, and what was cut out of two windows fits without a cross-fade (voice
-reference, section 5.3). The frames a graph looks ahead are committed as silence before the first hop: from then on as
-many frames of audio come out as frames of features go in. Called by `models.rvc_voice_engine`; numpy only.
+reference, section 5.3). What a latent's window looks ahead is not committed yet: it is what followed as it seemed then,
+kept by the window's end. The frames that the decoder looks ahead are committed as silence before the first hop: from
+then on as many frames of audio come out as frames of features go in. Called by `models.rvc_voice_engine`; numpy only.
 """
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -32,6 +34,14 @@ _LATENT_DRAW, _SOURCE_DRAW = 0, 1
 
 Array = NDArray[np.float32]
 Feeds = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frames:
+    """Features [n, width] and pitch [n] in Hz, 0 where unvoiced, of n frames in a row."""
+
+    features: Array
+    pitch_hz: NDArray[np.floating[Any]]
 
 
 class Track:
@@ -69,6 +79,8 @@ class VoiceTimeline:
     def __init__(self, *, feature_width: int, frame_samples: int, seed: int) -> None:
         self._features = Track(feature_width)
         self._pitch_hz = Track(1, np.float64)
+        self._features_ahead = Track(feature_width)
+        self._pitch_ahead_hz = Track(1, np.float64)
         self._phase = Track(1, np.float64)
         self._latent = Track(LATENT_CHANNELS)
         self._frame_samples = frame_samples
@@ -76,28 +88,33 @@ class VoiceTimeline:
         self._cycles = 0.0
         self.heard = 0
         """The first frame whose audio was not cut out yet."""
-        self.commit(np.zeros((LOOK_AHEAD_FRAMES, feature_width), np.float32), np.zeros(LOOK_AHEAD_FRAMES))
+        nothing = Frames(features=np.zeros((AHEAD_FRAMES, feature_width), np.float32), pitch_hz=np.zeros(AHEAD_FRAMES))
+        self.commit(nothing, nothing)
         self._latent.append(np.zeros((AHEAD_FRAMES, LATENT_CHANNELS), np.float32))
 
-    def commit(self, features: Array, pitch_hz: NDArray[np.floating[Any]]) -> None:
-        """Write the next frames: features [n, width] and pitch [n] in Hz, 0 where unvoiced. ValueError if n differs."""
-        if len(features) != len(pitch_hz):
-            raise ValueError("Each frame has features and a pitch.")
+    def commit(self, heard: Frames, ahead: Frames) -> None:
+        """Write the next frames, and what seemed to follow every `LATENT_AHEAD_FRAMES`, as many. ValueError if not."""
+        counts = {len(rows) for one in (heard, ahead) for rows in (one.features, one.pitch_hz)}
+        if len(counts) != 1:
+            raise ValueError("Each frame has features and a pitch, and so has what follows it.")
+        pitch_hz = heard.pitch_hz
         cycles = self._cycles + np.cumsum(np.asarray(pitch_hz, np.float64)) / _FRAMES_A_SECOND
         starts = np.concatenate([[self._cycles], cycles[:-1]])
         self._cycles = float(cycles[-1] % 1.0)
-        self._features.append(features)
+        self._features.append(heard.features)
         self._pitch_hz.append(np.asarray(pitch_hz)[:, None])
+        self._features_ahead.append(ahead.features)
+        self._pitch_ahead_hz.append(np.asarray(ahead.pitch_hz)[:, None])
         self._phase.append((starts % 1.0)[:, None])
 
     def latent_feeds(self, rung: Rung, speaker: int) -> Feeds:
         """What the latent graph takes for the next hop, see `voice_graph.latent_inputs`."""
         first = self._latent.end + STEP_FRAMES + LATENT_AHEAD_FRAMES
         ends = range(first, first + rung.hop, STEP_FRAMES)
-        pitch_hz = np.stack([self._pitch_hz.read(end - SEEN_FRAMES, end)[:, 0] for end in ends])
+        pitch_hz = np.stack([_seen(self._pitch_hz, self._pitch_ahead_hz, end)[:, 0] for end in ends])
         noise = self.latent_noise(first - FLOWED_FRAMES, ends[-1])
         return {
-            "features": np.stack([self._features.read(end - SEEN_FRAMES, end) for end in ends]),
+            "features": np.stack([_seen(self._features, self._features_ahead, end) for end in ends]),
             "coarse_pitch": coarse_pitch(pitch_hz),
             "latent_noise": np.stack([noise[:, end - first :][:, :FLOWED_FRAMES] for end in ends]),
             "speaker": np.array([speaker], np.int64),
@@ -134,6 +151,12 @@ class VoiceTimeline:
     def source_noise(self, begin: int, end: int) -> Array:
         """Gaussian noise [(end - begin) * frame samples], the same for a frame whenever it is asked for."""
         return _noise(self._seed, _SOURCE_DRAW, self._frame_samples, begin, end).reshape(-1)
+
+
+def _seen(known: Track, ahead: Track, end: int) -> NDArray[Any]:
+    """The `SEEN_FRAMES` before `end`, the last of them as they seemed when those before them were committed."""
+    now = end - LATENT_AHEAD_FRAMES
+    return np.concatenate([known.read(end - SEEN_FRAMES, now), ahead.read(now - LATENT_AHEAD_FRAMES, now)])
 
 
 def _noise(seed: int, draw: int, width: int, begin: int, end: int) -> Array:

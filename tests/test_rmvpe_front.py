@@ -4,7 +4,16 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from models.rmvpe_front import FFT_SIZE, HOP, SAMPLE_RATE_HZ, _window, log_mel, mel_bank, padded_to_network
+from models.rmvpe_front import (
+    FFT_SIZE,
+    HOP,
+    SAMPLE_RATE_HZ,
+    MovingPicture,
+    _window,
+    log_mel,
+    mel_bank,
+    padded_to_network,
+)
 from tests import golden
 
 
@@ -64,3 +73,24 @@ def test_a_picture_is_filled_up_with_zeros() -> None:
     assert (padded[:, :33] == -5).all()
     assert (padded[:, 33:] == 0).all()
     assert padded_to_network(padded).shape == (128, 64)
+
+
+def test_a_moving_picture_is_the_picture_of_the_moment() -> None:
+    """Whatever the hops: frames of 3 s against one transform of all; the last three mirrored, centred 5 ms before."""
+    wave = np.random.default_rng(2).standard_normal(3 * SAMPLE_RATE_HZ).astype(np.float32)
+    moving, first, made = MovingPicture(96), 0, []
+    for steps in (1, 2, 10, 3, 134):
+        made.append(moving.push(wave[first : first + 320 * steps]))
+        first += 320 * steps
+    pictures = np.concatenate(made)
+    assert pictures.shape == (150, 128, 96)
+    for step in (74, 100, 149):
+        end = 320 * (step + 1)
+        # Whole hops from the last centre: further back only the left edge differs, which is mirrored here.
+        whole = log_mel(wave[end - 100 * HOP - HOP // 2 : end])
+        np.testing.assert_allclose(pictures[step][:, 4:], whole[:, -92:], atol=1e-5)
+
+
+def test_before_the_stream_a_moving_picture_is_silent() -> None:
+    """The floor, not zeros."""
+    np.testing.assert_allclose(MovingPicture(96).push(np.zeros(640, np.float32)), np.log(1e-5), atol=1e-5)

@@ -10,6 +10,7 @@ from models.voice_graph import (
     AHEAD_FRAMES,
     FLOWED_FRAMES,
     LADDER,
+    LATENT_AHEAD_FRAMES,
     LATENT_CHANNELS,
     LOOK_AHEAD_FRAMES,
     SEEN_FRAMES,
@@ -18,7 +19,7 @@ from models.voice_graph import (
     decoder_inputs,
     latent_inputs,
 )
-from models.voice_timeline import KEPT_FRAMES, Track, VoiceTimeline
+from models.voice_timeline import KEPT_FRAMES, Frames, Track, VoiceTimeline
 
 WIDTH, FRAME = 8, 40
 
@@ -39,6 +40,16 @@ def pitch_hz(begin: int, end: int) -> NDArray[np.float64]:
     return np.where(frames % 50 < 8, 0.0, 120.0 + frames % 37)
 
 
+def frames(begin: int, end: int) -> Frames:
+    """Both."""
+    return Frames(features=features(begin, end), pitch_hz=pitch_hz(begin, end))
+
+
+def commit(line: VoiceTimeline, begin: int, end: int) -> None:
+    """What follows each 20 ms is what will be committed."""
+    line.commit(frames(begin, end), frames(begin + LATENT_AHEAD_FRAMES, end + LATENT_AHEAD_FRAMES))
+
+
 def latent_of(feeds: dict[str, NDArray[Any]], hop: int) -> NDArray[np.float32]:
     """A latent graph that only copies: channel 0 a frame's first feature, channel 1 its first noise."""
     latent = np.zeros((1, LATENT_CHANNELS, hop), np.float32)
@@ -54,7 +65,7 @@ def streamed(hops: list[Rung]) -> tuple[list[dict[str, NDArray[Any]]], VoiceTime
     """The decoder's inputs, hop by hop."""
     line, seen, first = timeline(), [], 0
     for rung in hops:
-        line.commit(features(first, first + rung.hop), pitch_hz(first, first + rung.hop))
+        commit(line, first, first + rung.hop)
         line.commit_latent(latent_of(line.latent_feeds(rung, 0), rung.hop))
         seen.append(line.decoder_feeds(rung, 0))
         line.cut(np.zeros((1, rung.decoded * FRAME), np.float32), rung)
@@ -66,7 +77,7 @@ def streamed(hops: list[Rung]) -> tuple[list[dict[str, NDArray[Any]]], VoiceTime
 def test_feeds_fit_the_graphs_from_the_first_hop_on(rung: Rung) -> None:
     """Names, order, sizes and kinds as agreed with the importer."""
     line = timeline()
-    line.commit(features(0, rung.hop), pitch_hz(0, rung.hop))
+    commit(line, 0, rung.hop)
     latent_feeds = line.latent_feeds(rung, 2)
     line.commit_latent(np.zeros((1, LATENT_CHANNELS, rung.hop), np.float32))
     pairs = (
@@ -91,14 +102,14 @@ def test_every_hop_shows_a_frame_the_same() -> None:
     assert one["latent"].std() > 0
 
 
-def test_the_audio_of_a_frame_comes_60_ms_after_its_features() -> None:
+def test_the_audio_of_a_frame_comes_40_ms_after_it_was_committed() -> None:
     """Channel 0 of the latent is the number of the frame: at the cut it is the hop's, less what is looked ahead."""
     rung = Rung(40)
     seen, line = streamed([rung] * 30)
     cut = seen[-1]["latent"][0, 0, -(rung.hop + AHEAD_FRAMES) : -AHEAD_FRAMES]
-    assert list(cut) == [frame - LOOK_AHEAD_FRAMES for frame in range(116, 120)]
+    assert list(cut) == [frame - AHEAD_FRAMES for frame in range(116, 120)]
     assert line.heard == 120
-    assert LOOK_AHEAD_FRAMES == 6
+    assert AHEAD_FRAMES == 4
 
 
 def test_the_phase_is_the_running_sum_of_the_pitch() -> None:
@@ -159,7 +170,9 @@ def test_before_the_stream_there_is_silence() -> None:
 def test_frames_without_a_pitch_are_refused() -> None:
     """Both are committed together."""
     with pytest.raises(ValueError, match="a pitch"):
-        timeline().commit(features(0, 4), pitch_hz(0, 3))
+        timeline().commit(Frames(features=features(0, 4), pitch_hz=pitch_hz(0, 3)), frames(2, 6))
+    with pytest.raises(ValueError, match="follows it"):
+        timeline().commit(frames(0, 4), frames(2, 4))
 
 
 def test_what_is_kept_holds_the_widest_window() -> None:

@@ -79,10 +79,11 @@ def import_network(path: Path, *, store: VoiceNetworkStore, run: GraphRunner, pr
 def _store_graph(
     network: nn.Module, target: VoiceNetwork, source: bytes, store: VoiceNetworkStore, run: GraphRunner
 ) -> None:
-    noise = torch.randn(target.given_shape, generator=torch.Generator().manual_seed(1))
+    # Two windows: a graph traced with one could mix up windows with what is 1 anyway.
+    noise = torch.randn((2, *target.given_shape[1:]), generator=torch.Generator().manual_seed(1))
     given = {target.given: noise - 4 if target is PITCH else 0.1 * noise}
     with store.folders.adding(target.name) as folder:
-        export(network, given, target.output, folder / GRAPH_NAME, SharedWeights(folder))
+        export(network, given, target.output, folder / GRAPH_NAME, SharedWeights(folder), target.open_sizes)
         with torch.inference_mode():
             wanted = network(*given.values())
         compare(wanted, folder / GRAPH_NAME, given, run)
