@@ -7,11 +7,18 @@ a second of sound; a run takes as many windows as the hop has steps of 20 ms (`m
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.pinned_folders import PinnedFolders
+import msgspec
+import numpy as np
+
+from models.pinned_folders import PinnedFolders, read_record
 from models.rmvpe_decode import BINS
-from models.rmvpe_front import MELS
+from models.rmvpe_front import HOP, MELS, SAMPLE_RATE_HZ, Picture, log_mel
+from models.voice_precision import HalfGraph
+from models.voice_refusal import VoiceRefused
 
 GRAPH_NAME = "graph.onnx"
+HALF_NAME = "graph_half.onnx"
+SOURCE_NAME = "source.json"
 CONTENT_FRAMES = 50
 CONTENT_SAMPLES = 400 + 320 * (CONTENT_FRAMES - 1)
 """Samples at 16 kHz that make so many frames of 20 ms: the first needs 400, each further one 320."""
@@ -40,6 +47,14 @@ CONTENT_V2 = VoiceNetwork("contentvec-768-l12", "wave", (1, CONTENT_SAMPLES), "f
 CONTENT_V1 = VoiceNetwork("contentvec-256-l9", "wave", (1, CONTENT_SAMPLES), "features", (1, CONTENT_FRAMES, 256))
 PITCH = VoiceNetwork("rmvpe", "log_mel", (1, MELS, PITCH_FRAMES), "salience", (1, PITCH_FRAMES, BINS))
 NETWORKS = (CONTENT_V2, CONTENT_V1, PITCH)
+
+
+class NetworkSource(msgspec.Struct, frozen=True, kw_only=True):
+    """What is on record of a network: the file it was made of, and how it bore half precision, if that was tried."""
+
+    file: str
+    sha256: str
+    half: HalfGraph | None = None
 
 
 class VoiceNetworkStore:

@@ -13,7 +13,7 @@ import torch
 from mirage_rtc.voice_commands import run_graph
 from models.convert import hubert_network, rmvpe_network
 from models.convert.network_import import import_network
-from models.voice_networks import CONTENT_V1, CONTENT_V2, PITCH, VoiceNetworkStore
+from models.voice_networks import CONTENT_V1, CONTENT_V2, PITCH, VoiceNetworkStore, spoken_picture
 from models.voice_refusal import VoiceRefused
 from tests import voice_checkpoints
 
@@ -50,6 +50,12 @@ def test_rmvpe_becomes_a_graph(tmp_path: Path) -> None:
     salience = run_graph(store.graph(PITCH), {PITCH.given: np.full(PITCH.given_shape, -11.5, np.float32)})
     assert salience.shape == PITCH.output_shape
     assert 0 <= salience.min() <= salience.max() <= 1
+    half = store.source(PITCH).half
+    assert half is not None
+    assert half.stored
+    assert 0.999 <= half.cosine <= 1
+    alike = run_graph(store.graph(PITCH, half=True), {PITCH.given: spoken_picture()})
+    np.testing.assert_allclose(alike, run_graph(store.graph(PITCH), {PITCH.given: spoken_picture()}), atol=0.02)
 
 
 def test_contentvec_becomes_two_graphs(tmp_path: Path) -> None:
@@ -59,6 +65,8 @@ def test_contentvec_becomes_two_graphs(tmp_path: Path) -> None:
     wave = 0.1 * np.random.default_rng(1).standard_normal(CONTENT_V1.given_shape, np.float32)
     for network in (CONTENT_V2, CONTENT_V1):
         assert run_graph(store.graph(network), {network.given: wave}).shape == network.output_shape
+        assert store.graph(network, half=True) == store.graph(network)
+        assert store.source(network).half is None
 
 
 @pytest.mark.parametrize("contents", [[1], {"a": torch.ones(2)}, {1: torch.ones(2)}], ids=["list", "other", "numbered"])

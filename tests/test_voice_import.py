@@ -52,12 +52,24 @@ def test_every_graph_gives_what_torch_gives(stored: tuple[VoiceStore, VoiceRecor
 
 
 def test_the_weights_are_stored_once(stored: tuple[VoiceStore, VoiceRecord]) -> None:
-    """110 MB, and two graphs of nodes."""
+    """110 MB, half of it again in half precision, and four graphs of nodes."""
     store, _ = stored
     sizes = {path.name: path.stat().st_size for path in (store.root / "grace").iterdir()}
-    assert 100e6 < sizes[WEIGHTS_NAME] < 130e6
+    assert 150e6 < sizes[WEIGHTS_NAME] < 190e6
     assert sum(sizes.values()) - sizes[WEIGHTS_NAME] < 2e6
     assert set(json.loads((store.root / "grace" / "pins.json").read_text())) == sizes.keys() - {"pins.json"}
+
+
+def test_both_graphs_bear_half_precision(stored: tuple[VoiceStore, VoiceRecord]) -> None:
+    """The figures are on record; the variants are run where a GPU asks for them, and sound the same."""
+    store, record = stored
+    assert all(graph.stored and 0.999 <= graph.cosine <= 1 for graph in record.half.values())
+    full, half = store.graphs("grace"), store.graphs("grace", half=True)
+    assert set(record.half) == {"latent", "decoder"}
+    given = decoder_probe(LADDER[0], record.frame_samples)
+    apart = np.abs(run_graph(full.decoder, given) - run_graph(half.decoder, given)).max()
+    assert full.decoder != half.decoder
+    assert 0 < apart < 0.01
 
 
 def test_a_stored_graph_runs_and_its_inputs_are_heard(stored: tuple[VoiceStore, VoiceRecord]) -> None:

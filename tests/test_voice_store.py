@@ -2,10 +2,21 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from models.voice_precision import HalfGraph
 from models.voice_refusal import VoiceRefused
-from models.voice_store import RECORD_NAME, VoiceConsent, VoiceRecord, VoiceStore, graphs_in, voice_id, write_record
+from models.voice_store import (
+    RECORD_NAME,
+    VoiceConsent,
+    VoiceGraphs,
+    VoiceRecord,
+    VoiceStore,
+    graphs_in,
+    voice_id,
+    write_record,
+)
 
 CONSENT = VoiceConsent(
     attested_by="Ada",
@@ -44,6 +55,19 @@ def test_a_voice_comes_back_as_it_was_stored(tmp_path: Path) -> None:
     assert RECORD.frame_samples == 400
     assert store.voices() == {"grace": RECORD}
     assert store.graphs("grace") == graphs_in(tmp_path / "grace")
+
+
+def test_half_precision_is_taken_where_it_passed(tmp_path: Path) -> None:
+    """One graph of two; without being asked for, neither."""
+    figures = {"latent": HalfGraph(cosine=0.5, stored=False), "decoder": HalfGraph(cosine=0.9999, stored=True)}
+    store = VoiceStore(tmp_path)
+    with store.adding("grace") as folder:
+        for path in (graphs_in(folder).latent, graphs_in(folder).decoder, graphs_in(folder, half=True).decoder):
+            path.write_bytes(b"graph")
+        write_record(folder, msgspec.structs.replace(RECORD, half=figures))
+    folder = tmp_path / "grace"
+    assert store.graphs("grace") == graphs_in(folder)
+    assert store.graphs("grace", half=True) == VoiceGraphs(folder / "latent.onnx", folder / "decoder_half.onnx")
 
 
 def test_a_voice_without_a_consent_record_is_not_stored(tmp_path: Path) -> None:

@@ -15,15 +15,26 @@ from torch import Tensor, nn
 
 from models.convert import hubert_network, rmvpe_network, weights
 from models.convert.checkpoint_file import CheckpointFile
+from models.convert.half_precision import store_half
 from models.convert.hubert_network import HubertNetwork
 from models.convert.onnx_export import SharedWeights, export
 from models.convert.rmvpe_network import RmvpeNetwork
 from models.convert.voice_import import GraphRunner, Progress, compare
-from models.voice_networks import CONTENT_V1, CONTENT_V2, GRAPH_NAME, PITCH, VoiceNetwork, VoiceNetworkStore
+from models.voice_networks import (
+    CONTENT_V1,
+    CONTENT_V2,
+    GRAPH_NAME,
+    HALF_NAME,
+    PITCH,
+    NetworkSource,
+    VoiceNetwork,
+    VoiceNetworkStore,
+    spoken_picture,
+    write_source,
+)
 from models.voice_refusal import VoiceRefused
 
 MAX_BYTES = 1 << 30
-SOURCE_NAME = "source.json"
 
 # Newer torch writes weight norm under other names; Transformers puts the model's name in front in some files.
 RENAMED = {".parametrizations.weight.original0": ".weight_g", ".parametrizations.weight.original1": ".weight_v"}
@@ -69,7 +80,7 @@ def import_network(path: Path, *, store: VoiceNetworkStore, run: GraphRunner, pr
         network = kind.build()
     weights.check(path.name, described, weights.expected(network, kind.norm_axis))
     weights.load(path.name, network, _renamed(path.name, file.tensors()), kind.norm_axis)
-    source = msgspec.json.encode({"file": path.name, "sha256": hashlib.sha256(file.data).hexdigest()})
+    source = NetworkSource(file=path.name, sha256=hashlib.sha256(file.data).hexdigest())
     for target, view in kind.graphs:
         progress(f"exporting and checking {target.name}")
         _store_graph(view(network).eval(), target, source, store, run)
@@ -77,17 +88,21 @@ def import_network(path: Path, *, store: VoiceNetworkStore, run: GraphRunner, pr
 
 
 def _store_graph(
-    network: nn.Module, target: VoiceNetwork, source: bytes, store: VoiceNetworkStore, run: GraphRunner
+    network: nn.Module, target: VoiceNetwork, source: NetworkSource, store: VoiceNetworkStore, run: GraphRunner
 ) -> None:
     # Two windows: a graph traced with one could mix up windows with what is 1 anyway.
     noise = torch.randn((2, *target.given_shape[1:]), generator=torch.Generator().manual_seed(1))
     given = {target.given: noise - 4 if target is PITCH else 0.1 * noise}
     with store.folders.adding(target.name) as folder:
-        export(network, given, target.output, folder / GRAPH_NAME, SharedWeights(folder), target.open_sizes)
+        path, shared = folder / GRAPH_NAME, SharedWeights(folder)
+        export(network, given, target.output, path, shared, target.open_sizes)
         with torch.inference_mode():
             wanted = network(*given.values())
-        compare(wanted, folder / GRAPH_NAME, given, run)
-        (folder / SOURCE_NAME).write_bytes(source)
+        compare(wanted, path, given, run)
+        if target is PITCH:  # ContentVec does not bear it: its features come out at a cosine of 0.75 elsewhere
+            half = store_half(path, folder / HALF_NAME, shared, {target.given: spoken_picture()}, run)
+            source = msgspec.structs.replace(source, half=half)
+        write_source(folder, source)
 
 
 def _kind(name: str, described: Mapping[str, Any]) -> _Kind:
