@@ -67,6 +67,36 @@ class VoiceNetworkStore:
         """Names of what is there."""
         return self.folders.names()
 
-    def graph(self, network: VoiceNetwork) -> Path:
-        """The verified graph. Raises `VoiceRefused` "voice_unknown" or "voice_damaged"."""
-        return self.folders.verified(network.name) / GRAPH_NAME
+    def graph(self, network: VoiceNetwork, *, half: bool = False) -> Path:
+        """The verified graph, with `half` the one in half precision where it is stored.
+
+        Raises `VoiceRefused` "voice_unknown" or "voice_damaged".
+        """
+        folder = self.folders.verified(network.name)
+        return folder / (HALF_NAME if half and (folder / HALF_NAME).is_file() else GRAPH_NAME)
+
+    def source(self, network: VoiceNetwork) -> NetworkSource:
+        """What it was made of. Raises `VoiceRefused` "voice_unknown" or "voice_damaged"."""
+        path = self.folders.folder(network.name) / SOURCE_NAME
+        try:
+            return msgspec.json.decode(read_record(path), type=NetworkSource)
+        except (OSError, msgspec.DecodeError):
+            sentence = f"{path} cannot be read: remove {path.parent} and prepare the network again."
+            raise VoiceRefused("voice_damaged", sentence) from None
+
+
+def write_source(folder: Path, source: NetworkSource) -> None:
+    """Into a folder that is being added."""
+    (folder / SOURCE_NAME).write_bytes(msgspec.json.encode(source))
+
+
+def spoken_picture() -> Picture:
+    """A window of log mel [1, 128, 96] as a voice makes it: a glide from 110 to 330 Hz, a pause, a hiss."""
+    time_s = np.arange((PITCH_FRAMES - 1) * HOP) / SAMPLE_RATE_HZ
+    pitch_hz = 110 * 3 ** (time_s / time_s[-1])
+    turns = 2 * np.pi * np.cumsum(pitch_hz) / SAMPLE_RATE_HZ
+    tone = sum(np.sin(order * turns) / order for order in range(1, 12))
+    voiced = (time_s % 0.5) < 0.35
+    hiss = np.random.default_rng(1).standard_normal(len(time_s))
+    wave = 0.2 * tone * voiced + np.where(voiced, 0.002, 0.02) * hiss
+    return log_mel(wave.astype(np.float32))[None]

@@ -16,6 +16,7 @@ import msgspec
 
 from models.pinned_folders import PinnedFolders, read_record
 from models.voice_index import VoiceIndex, open_index
+from models.voice_precision import HalfGraph
 from models.voice_refusal import VoiceRefused
 
 RECORD_NAME = "voice.json"
@@ -53,6 +54,8 @@ class VoiceRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """How many of its recordings' frames can be looked up; 0 without an index."""
     pitch_hz: Annotated[float, msgspec.Meta(ge=50, le=1100)] | None = None
     """Its usual pitch, where the operator said it."""
+    half: dict[Literal["latent", "decoder"], HalfGraph] = {}
+    """How each graph bore half precision; one that was not tried is not here."""
 
     @property
     def frame_samples(self) -> int:
@@ -88,10 +91,17 @@ class VoiceStore:
             sentence = f"{path} cannot be read as a voice: remove the voice and import it again."
             raise VoiceRefused("voice_damaged", sentence) from None
 
-    def graphs(self, voice_id: str) -> VoiceGraphs:
-        """Both graphs, all bytes verified. Raises `VoiceRefused` "voice_unknown" or "voice_damaged"."""
+    def graphs(self, voice_id: str, *, half: bool = False) -> VoiceGraphs:
+        """Both graphs, all bytes verified; with `half`, those in half precision that are stored so.
+
+        Raises `VoiceRefused` "voice_unknown" or "voice_damaged".
+        """
         folder = self._folders.verified(voice_id)
-        graphs = graphs_in(folder)
+        graphs, halves = graphs_in(folder), graphs_in(folder, half=True)
+        if half:
+            stored = {name for name, graph in self.record(voice_id).half.items() if graph.stored}
+            latent = halves.latent if "latent" in stored else graphs.latent
+            graphs = VoiceGraphs(latent, halves.decoder if "decoder" in stored else graphs.decoder)
         if not (graphs.latent.is_file() and graphs.decoder.is_file()):
             raise VoiceRefused("voice_damaged", f"{folder} lacks a graph: remove the voice and import it again.")
         return graphs
@@ -124,9 +134,10 @@ def write_record(folder: Path, record: VoiceRecord) -> None:
     (folder / RECORD_NAME).write_bytes(msgspec.json.format(msgspec.json.encode(record)))
 
 
-def graphs_in(folder: Path) -> VoiceGraphs:
+def graphs_in(folder: Path, *, half: bool = False) -> VoiceGraphs:
     """Where the graphs lie in a voice's folder."""
-    return VoiceGraphs(folder / "latent.onnx", folder / "decoder.onnx")
+    ending = "_half.onnx" if half else ".onnx"
+    return VoiceGraphs(folder / f"latent{ending}", folder / f"decoder{ending}")
 
 
 def voice_id(name: str) -> str:

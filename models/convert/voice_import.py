@@ -3,6 +3,7 @@
 Called by `mirage_rtc.voice_commands`, which also hands down how a graph is run: the same runtime as in calls.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,12 @@ import torch
 from numpy.typing import NDArray
 
 from models.convert.faiss_index import store_index
+from models.convert.half_precision import store_half
 from models.convert.onnx_export import SharedWeights, export
 from models.convert.rvc_checkpoint import RvcVoice, read_voice
 from models.convert.streaming_graph import DecoderGraph, LatentGraph, decoder_probe, latent_probe
-from models.voice_graph import AUDIO, DECODER_OPEN, LADDER, LATENT, LATENT_OPEN, Rung
+from models.voice_graph import AUDIO, DECODER_OPEN, FRAME_MS, LADDER, LATENT, LATENT_OPEN, STEP_FRAMES, Rung
+from models.voice_precision import HalfGraph
 from models.voice_refusal import VoiceRefused
 from models.voice_store import VoiceConsent, VoiceGraphs, VoiceRecord, VoiceStore, graphs_in, voice_id, write_record
 
@@ -58,11 +61,14 @@ def import_voice(
         voice = read_voice(path)
         vectors = _store_index(extras.index, voice, folder, progress)
         progress("exporting")
-        paths = _export(voice, folder)
+        paths, shared = graphs_in(folder), SharedWeights(folder)
+        _export(voice, paths, shared)
         difference = {}
         for rung in LADDER:
             progress(f"checking hop {rung.hop_ms} ms")
             difference[rung.hop_ms] = _difference(voice, rung, paths, run)
+        progress("trying half precision")
+        half = _store_halves(voice, folder, shared, run)
         record = VoiceRecord(
             name=name,
             version=voice.version,
@@ -74,6 +80,7 @@ def import_voice(
             consent=consent,
             index_vectors=vectors,
             pitch_hz=extras.pitch_hz,
+            half={"latent": half[0], "decoder": half[1]},
         )
         write_record(folder, record)
     return record
@@ -98,13 +105,27 @@ def _store_index(path: Path | None, voice: RvcVoice, folder: Path, progress: Pro
     return store_index(path, folder, width=voice.shape.feature_width)
 
 
-def _export(voice: RvcVoice, folder: Path) -> VoiceGraphs:
+def _export(voice: RvcVoice, paths: VoiceGraphs, shared: SharedWeights) -> None:
     """Both graphs, traced at the largest rung: there no size is that of another axis by chance, or 1."""
-    paths, shared, rung = graphs_in(folder), SharedWeights(folder), LADDER[-1]
+    rung = LADDER[-1]
     latent, decoder = LatentGraph(voice.network).eval(), DecoderGraph(voice.network).eval()
     export(latent, latent_probe(voice.shape, rung), LATENT, paths.latent, shared, LATENT_OPEN)
     export(decoder, decoder_probe(voice.shape, rung), AUDIO, paths.decoder, shared, DECODER_OPEN)
-    return paths
+
+
+def _store_halves(
+    voice: RvcVoice, folder: Path, shared: SharedWeights, run: GraphRunner
+) -> tuple[HalfGraph, HalfGraph]:
+    """Half-precision variants of the graphs that bear it; the decoder is tried on what the latent graph gives."""
+    full, half, rung = graphs_in(folder), graphs_in(folder, half=True), LADDER[-1]
+    filling = Rung(FRAME_MS * STEP_FRAMES * math.ceil(rung.decoded / STEP_FRAMES))
+    given = {name: tensor.numpy() for name, tensor in latent_probe(voice.shape, filling).items()}
+    decoded = {name: tensor.numpy() for name, tensor in decoder_probe(voice.shape, rung).items()}
+    decoded["latent"] = run(full.latent, given)[:, :, : rung.decoded]
+    return (
+        store_half(full.latent, half.latent, shared, given, run),
+        store_half(full.decoder, half.decoder, shared, decoded, run),
+    )
 
 
 def _difference(voice: RvcVoice, rung: Rung, paths: VoiceGraphs, run: GraphRunner) -> float:
