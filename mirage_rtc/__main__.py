@@ -190,7 +190,12 @@ def _face(settings: Config) -> LaneSpec:
             "choice": settings.face_engine,
             "store_root": str(store.root),
             "elsewhere": [str(folder) for folder in store.elsewhere],
-            "options": FaceOptions(swapper=settings.face_swapper, masks=settings.face_masks),
+            "options": FaceOptions(
+                swapper=settings.face_swapper,
+                masks=settings.face_masks,
+                gpu_runtime=settings.gpu_runtime,
+                cache=settings.data_dir / "compiled",
+            ),
         },
         warm_up=tuple(PrepareIdentity(identity=IdentitySource(kind="mask", name=mask.name)) for mask in mask_art.MASKS),
         nice=FACE_NICE,

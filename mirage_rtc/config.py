@@ -105,6 +105,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         Literal["auto", "embedded", "neural"],
         Meta(description="What swaps faces; auto is neural where its weights are fetched and a GPU runs them."),
     ] = "auto"
+    gpu_runtime: Annotated[
+        Literal["cuda", "tensorrt"],
+        Meta(description="What runs the neural engine's networks on a GPU; tensorrt is faster, its first start slow."),
+    ] = "cuda"
     face_swapper: Annotated[
         Literal["auto", "inswapper", "hyperswap"],
         Meta(description="The neural engine's swapper; auto is InSwapper, or HyperSwap where only that is fetched."),

@@ -11,15 +11,19 @@ from models import mask_choice, swapper_choice
 from models.arcface import ArcFace
 from models.engines import FaceEngine
 from models.face_options import FaceOptions
+from models.graph_opener import FACES, GraphOpener
 from models.mesh_face_engine import MeshFaceEngine
 from models.neural_face_catalog import ARCFACE_CONTRACT, ARCFACE_R50, SCRFD_10G, SCRFD_CONTRACT
 from models.neural_face_engine import NeuralFaceEngine
-from models.runtime import NetworkError, OnnxGraph, Placement, available
-from models.scrfd import Scrfd
+from models.runtime import NetworkError, available
+from models.scrfd import FAST_PX, THOROUGH_PX, Scrfd
+from models.static_graph import StaticShapes
 from models.store import ModelMissing, Store
 
 Choice = Literal["auto", "embedded", "neural"]
 """`auto` never takes the neural engine to a CPU, where a frame costs seconds; `neural` does, since somebody said so."""
+PICTURES = StaticShapes(sizes_px=(FAST_PX, THOROUGH_PX))
+"""What the detector looks at, one at a time."""
 _DEFAULTS = FaceOptions()
 
 
@@ -47,15 +51,15 @@ def _embedded(store_root: str, why: str) -> MeshFaceEngine:
 def _neural(choice: Choice, store: Store, options: FaceOptions) -> NeuralFaceEngine:
     """Raises `ModelMissing` or `NetworkError` with what is in the way: cheap questions first."""
     swappers = swapper_choice.files(store, options.swapper)
-    provider: Literal["cuda", "cpu"] = "cuda" if available("cuda") else "cpu"
-    if provider == "cpu" and choice == "auto":
+    gpu = options.gpu_runtime if available("cuda") else None
+    if gpu is None and choice == "auto":
         raise NetworkError("this ONNX Runtime has no GPU, and on a CPU the neural engine takes seconds a frame")
-    placement = Placement(provider=provider, threads=1 if provider == "cuda" else 2)
-    detector = Scrfd(OnnxGraph(store.path(SCRFD_10G), SCRFD_CONTRACT, placement=placement))
-    encoder = ArcFace(OnnxGraph(store.path(ARCFACE_R50), ARCFACE_CONTRACT, placement=placement))
-    swapper, path, refused = swapper_choice.open_swapper(swappers, placement)
-    edges, masks = mask_choice.open_edges(store, options.masks, swapper.size_px, placement)
+    opener = GraphOpener(gpu, cache=options.cache)
+    detector = Scrfd(opener.open(store.path(SCRFD_10G), SCRFD_CONTRACT, shapes=PICTURES))
+    encoder = ArcFace(opener.open(store.path(ARCFACE_R50), ARCFACE_CONTRACT, shapes=FACES))
+    swapper, path, refused = swapper_choice.open_swapper(swappers, opener)
+    edges, masks = mask_choice.open_edges(store, options.masks, swapper.size_px, opener)
     engine = NeuralFaceEngine(detector, encoder, swapper, edges=edges)
     engine.warm_up()
-    engine.why = " ".join([f"{path.name} on {provider}", *masks, *refused])
+    engine.why = " ".join([f"{path.name} on {opener.provider}", *masks, *refused, *opener.said])
     return engine

@@ -1,7 +1,10 @@
 """What an operator may choose of the neural face engine; made of the configuration, handed to the lane's worker."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
+
+from models.graph_opener import GpuRuntime
 
 SwapperChoice = Literal["auto", "inswapper", "hyperswap"]
 """`auto` is InSwapper, and HyperSwap where only that is in the store."""
@@ -15,3 +18,6 @@ class FaceOptions:
 
     swapper: SwapperChoice = "auto"
     masks: MaskChoice = "occlusion"
+    gpu_runtime: GpuRuntime = "cuda"
+    cache: Path | None = None
+    """For what is made once: TensorRT's engines, the CPU's answers that a GPU's are compared with."""

@@ -18,6 +18,8 @@ from models.static_graph import ONE_BY_ONE, StaticShapes
 
 GpuRuntime = Literal["cuda", "tensorrt"]
 """TensorRT is faster, and builds an engine for minutes when a network, a card or a version is new to it."""
+FACES = StaticShapes(batches=(1, 2, 4, 8))
+"""What goes through a swapper or a mask at once: a face, those of a frame, those of several calls."""
 CPU_THREADS = 2
 
 

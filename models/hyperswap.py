@@ -13,8 +13,9 @@ import numpy as np
 from models import batched_run, face_templates
 from models.arcface import Embedding
 from models.engines import Frame
+from models.graph_opener import FACES, GraphOpener
 from models.neural_face_catalog import HYPERSWAP_CONTRACT
-from models.runtime import Array, Graph, NetworkError, OnnxGraph, Placement
+from models.runtime import Array, Graph, NetworkError
 from models.swapper import Latent, SwappedCrop
 
 SIZE_PX = 256
@@ -48,9 +49,9 @@ class HyperSwap:
         return [_crop(picture, alpha[0]) for picture, alpha in zip(out, edge, strict=True)]
 
 
-def open_hyperswap(path: Path, placement: Placement) -> HyperSwap:
+def open_hyperswap(path: Path, opener: GraphOpener) -> HyperSwap:
     """Load one of the three files. Raises `NetworkError` for any other."""
-    return HyperSwap(OnnxGraph(path, HYPERSWAP_CONTRACT, placement=placement))
+    return HyperSwap(opener.open(path, HYPERSWAP_CONTRACT, shapes=FACES))
 
 
 def _crop(picture: Array, alpha: Array) -> SwappedCrop:

@@ -15,13 +15,12 @@ from models import face_templates, neural_graph
 from models.arcface import Embedding
 from models.engines import Frame
 from models.face_templates import Affine, Points
+from models.graph_opener import FACES, GraphOpener
 from models.neural_face_catalog import INSWAPPER_CONTRACT
-from models.runtime import Graph, NetworkError, OnnxGraph, Placement
+from models.runtime import Graph, NetworkError
 from models.swapper import Latent, SwappedCrop
 
 SIZE_PX = 128
-AGREE_LEVELS = 6.0
-"""Half precision is a level or two off; black or rainbow squares are dozens."""
 TEMPLATE_PX = face_templates.arcface_template(SIZE_PX)
 
 
@@ -57,35 +56,14 @@ class InSwapper:
         return [SwappedCrop(picture=np.ascontiguousarray(picture)) for picture in pictures]
 
 
-def open_inswapper(path: Path, placement: Placement) -> InSwapper:
-    """Load an inswapper file with its batch opened; on a GPU its answers must be the CPU's.
-
-    Raises `NetworkError` for any other file.
-    """
+def open_inswapper(path: Path, opener: GraphOpener) -> InSwapper:
+    """Load an inswapper file with its batch opened. Raises `NetworkError` for any other file."""
     emap = neural_graph.last_initializer(path)
     content = neural_graph.with_open_batch(path.read_bytes())
-    swapper = InSwapper(OnnxGraph(path, INSWAPPER_CONTRACT, placement=placement, content=content), emap)
-    if placement.provider != "cpu":
-        require_agreement(
-            path, swapper, InSwapper(OnnxGraph(path, placement=Placement(threads=2), content=content), emap)
-        )
-    return swapper
+    return InSwapper(opener.open(path, INSWAPPER_CONTRACT, shapes=FACES, content=content), emap)
 
 
-def require_agreement(path: Path, swapper: InSwapper, reference: InSwapper) -> None:
-    """Raises `NetworkError` when the answer to noise is over `AGREE_LEVELS` from the reference's, in the mean."""
-    rng = np.random.default_rng(7)
-    crop = rng.integers(0, 256, (SIZE_PX, SIZE_PX, 3), np.uint8)
-    latent = swapper.latent(rng.standard_normal(512).astype(np.float32))
-    one, other = (each.swap([crop], [latent])[0].picture.astype(np.int16) for each in (swapper, reference))
-    apart = float(np.abs(one - other).mean())
-    if apart > AGREE_LEVELS:
-        raise NetworkError(
-            f"{path} answers {apart:.0f} of 255 away from what it answers on the CPU; try the full file."
-        )
-
-
-def open_first_inswapper(paths: Sequence[Path], placement: Placement) -> tuple[InSwapper, Path, tuple[str, ...]]:
+def open_first_inswapper(paths: Sequence[Path], opener: GraphOpener) -> tuple[InSwapper, Path, tuple[str, ...]]:
     """Open the first of several files that passes its start-up test: the half-precision one, then the full one.
 
     Returns it, its path, and why the files before it were refused: half precision gives black squares on some cards.
@@ -94,12 +72,12 @@ def open_first_inswapper(paths: Sequence[Path], placement: Placement) -> tuple[I
     refused: list[str] = []
     for path in paths[:-1]:
         try:
-            return open_inswapper(path, placement), path, tuple(refused)
+            return open_inswapper(path, opener), path, tuple(refused)
         except NetworkError as error:
             refused.append(error.sentence)
     if not paths:
         raise ValueError("no swapper was named")
-    return open_inswapper(paths[-1], placement), paths[-1], tuple(refused)
+    return open_inswapper(paths[-1], opener), paths[-1], tuple(refused)
 
 
 def alignment(points: Points) -> Affine:

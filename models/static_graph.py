@@ -27,7 +27,8 @@ REPLAY_APART = 0.02
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaticShapes:
-    """The shapes of a network. `batches`: how many rows at once, small to large, all in one session with open batch.
+    """The shapes of a network. `batches`: how many rows at once, small to large, all in one session; a file whose batch
+    is fixed has that one.
 
     `sizes_px`: sides of the picture, for a network whose picture has open sides: a session for each, so that nothing
     in it is left to be worked out from the shape, which a GPU's provider would leave to the CPU.
@@ -151,7 +152,8 @@ class StaticGraph:
         return [_sized(self._contract.inputs, batch, 0) for batch in shapes.batches] if named else []
 
     def _sizes(self, shapes: StaticShapes, side_px: int) -> list[Shapes]:
-        return [_sized(self.inputs, batch, side_px) for batch in shapes.batches]
+        only = self.inputs[0].shape[0]
+        return [_sized(self.inputs, batch, side_px) for batch in ((only,) if only else shapes.batches)]
 
     def _try_out(self, bound: _Bound, sizes: Shapes, placement: Placement) -> None:
         """Run until it is captured; two pictures must have two answers, and a replay must be what was captured."""

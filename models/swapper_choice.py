@@ -5,9 +5,10 @@ from pathlib import Path
 
 from models import hyperswap, inswapper
 from models.face_options import SwapperChoice
+from models.graph_opener import GraphOpener
 from models.model_spec import ModelSpec
 from models.neural_face_catalog import HYPERSWAPS, INSWAPPER_FP16, INSWAPPER_FP32
-from models.runtime import NetworkError, Placement
+from models.runtime import NetworkError
 from models.store import ModelMissing, Store
 from models.swapper import Swapper
 
@@ -27,20 +28,20 @@ def files(store: Store, choice: SwapperChoice) -> tuple[Path, ...]:
         return _whole(store, HYPERSWAPS, instead=missing)
 
 
-def open_swapper(paths: Sequence[Path], placement: Placement) -> tuple[Swapper, Path, tuple[str, ...]]:
+def open_swapper(paths: Sequence[Path], opener: GraphOpener) -> tuple[Swapper, Path, tuple[str, ...]]:
     """The first that passes its start-up test, its path, and why those before it were refused.
 
     Raises the last file's `NetworkError` when none passes.
     """
     if paths[0].name in {spec.name for spec in INSWAPPERS}:
-        return inswapper.open_first_inswapper(paths, placement)
+        return inswapper.open_first_inswapper(paths, opener)
     refused: list[str] = []
     for path in paths[:-1]:
         try:
-            return hyperswap.open_hyperswap(path, placement), path, tuple(refused)
+            return hyperswap.open_hyperswap(path, opener), path, tuple(refused)
         except NetworkError as error:
             refused.append(error.sentence)
-    return hyperswap.open_hyperswap(paths[-1], placement), paths[-1], tuple(refused)
+    return hyperswap.open_hyperswap(paths[-1], opener), paths[-1], tuple(refused)
 
 
 def _whole(store: Store, specs: Sequence[ModelSpec], instead: ModelMissing | None = None) -> tuple[Path, ...]:

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.graph_opener import GraphOpener
 from models.hyperswap import SIZE_PX, TEMPLATE_PX, HyperSwap, open_hyperswap
 from models.inswapper import TEMPLATE_PX as SMALL_TEMPLATE_PX
-from models.runtime import Array, NetworkError, Placement
+from models.runtime import Array, NetworkError
 from models.swapper import Swapper
 from tests import mask_graphs
 from tests.neural_parts import FaultyGraph
@@ -61,7 +62,7 @@ def test_a_file_is_opened_by_its_contract(tmp_path: Path) -> None:
     """And another network under its name is refused."""
     path = tmp_path / "hyperswap_1a_256.onnx"
     path.write_bytes(mask_graphs.hyperswap())
-    assert open_hyperswap(path, Placement()).swap(CROPS[:1], LATENTS[:1])
+    assert open_hyperswap(path, GraphOpener(None)).swap(CROPS[:1], LATENTS[:1])
     path.write_bytes(mask_graphs.xseg())
     with pytest.raises(NetworkError, match="is expected"):
-        open_hyperswap(path, Placement())
+        open_hyperswap(path, GraphOpener(None))

@@ -9,9 +9,9 @@ import pytest
 
 from models import mask_choice, neural_paste
 from models.face_options import MaskChoice
+from models.graph_opener import GraphOpener
 from models.model_spec import ModelSpec
 from models.neural_face_catalog import FACE_PARSER, XSEG
-from models.runtime import Placement
 from models.store import Store
 from models.swapper import SwappedCrop
 from tests import mask_graphs
@@ -34,7 +34,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
 
 def opened(store: Store, choice: MaskChoice) -> tuple[bool, bool, list[str]]:
     """Whether the cheek's bar shows, whether the mouth does, and what was said."""
-    edges, said = mask_choice.open_edges(store, choice, 128, Placement())
+    edges, said = mask_choice.open_edges(store, choice, 128, GraphOpener(None))
     (alpha,) = edges.draw([CROP], [ANSWER])
     assert alpha is not None
     less = alpha < neural_paste.soft_alpha(128)

@@ -9,13 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models import graph_trial, runtime, static_graph
+from models import graph_trial, runtime, static_graph, synthetic_identity
+from models.engines import IdentitySource, Swap, SwapRequest
 from models.model_spec import GraphContract, TensorSpec
-from models.neural_face_catalog import SCRFD_CONTRACT
+from models.neural_face_catalog import INSWAPPER_CONTRACT, SCRFD_CONTRACT
+from models.neural_face_engine import NeuralFaceEngine
+from models.neural_graph import with_open_batch
 from models.placement import Placement
 from models.runtime import NetworkError, OnnxGraph
 from models.static_graph import StaticGraph, StaticShapes
-from tests.asset_frames import MODELS, with_golden
+from tests.asset_frames import MODELS, picture, with_golden
+from tests.neural_parts import NARROW, small_engine
 from tests.onnx_writer import GraphWriter
 
 CPU = Placement()
@@ -207,3 +211,31 @@ def test_a_detector_has_a_session_for_each_size_with_nothing_left_to_work_out() 
 def _agree(one: Sequence[np.ndarray], other: Sequence[np.ndarray]) -> None:
     for left, right in zip(one, other, strict=True):
         np.testing.assert_allclose(left, right, atol=1e-4)
+
+
+@with_golden
+def test_the_neural_engine_swaps_through_static_networks_as_through_open_ones() -> None:
+    """Detector, swapper and all between: the same picture, to rounding, alone and two calls in a run."""
+    detector = StaticGraph(MODELS / "det_500m.onnx", SCRFD_CONTRACT, StaticShapes(sizes_px=(320, 640)), placement=CPU)
+    content = with_open_batch(NARROW.read_bytes())
+    swapper = StaticGraph(NARROW, INSWAPPER_CONTRACT, BATCHES, placement=CPU, content=content)
+    wanted, found = (
+        _two_calls(small_engine(), batched=False),
+        _two_calls(small_engine(detector=detector, swapper=swapper), batched=True),
+    )
+    for one, other in zip(wanted, found, strict=True):
+        assert (one.swapped, other.swapped) == (1, 1)
+        assert one.faces[0].x_px == pytest.approx(other.faces[0].x_px, abs=0.01)
+        assert np.abs(one.frame.astype(int) - other.frame).mean() < 0.1
+
+
+def _two_calls(engine: NeuralFaceEngine, *, batched: bool) -> list[Swap]:
+    requests = []
+    for seed, name in enumerate(("astronaut.png", "grid_bbaf2n.mpg@5")):
+        wearer = engine.open(max_faces=1)
+        wearer.wear(engine.prepare(IdentitySource(kind="mask", name=f"{synthetic_identity.PREFIX}{seed}")))
+        requests.append(SwapRequest(wearer=wearer, frame=picture(name).copy(), time_s=1.0))
+    if not batched:
+        return [request.wearer.swap(request.frame, request.time_s) for request in requests]
+    swaps = engine.swap_batch(requests)
+    return [swap for swap in swaps if isinstance(swap, Swap)]

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from models import swapper_choice
+from models.graph_opener import GraphOpener
 from models.hyperswap import HyperSwap
 from models.model_spec import ModelSpec
 from models.neural_face_catalog import HYPERSWAPS
-from models.runtime import NetworkError, Placement
+from models.runtime import NetworkError
 from models.store import ModelMissing, Store
 from tests import mask_graphs
 
@@ -38,10 +39,10 @@ def test_hyperswap_alone_is_taken_automatically(tmp_path: Path, monkeypatch: pyt
     paths = swapper_choice.files(store, "auto")
     assert [path.name for path in paths] == [first.name, second.name]
     assert swapper_choice.files(store, "hyperswap") == paths
-    swapper, path, refused = swapper_choice.open_swapper(paths, Placement())
+    swapper, path, refused = swapper_choice.open_swapper(paths, GraphOpener(None))
     assert (type(swapper), path.name, len(refused)) == (HyperSwap, second.name, 1)
     assert first.name in refused[0]
     with pytest.raises(NetworkError):
-        swapper_choice.open_swapper(paths[:1], Placement())
+        swapper_choice.open_swapper(paths[:1], GraphOpener(None))
     with pytest.raises(ModelMissing, match="inswapper"):
         swapper_choice.files(store, "inswapper")
