@@ -6,8 +6,12 @@ reserved on the device stands for it; of what is allocated within, PyTorch tells
 
 import os
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+REPORT_EVERY_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +77,23 @@ def memory(index: int = 0) -> GpuMemory | None:
     own = next((int(one.usedGpuMemory) for one in running if one.pid == os.getpid() and one.usedGpuMemory), None)
     allocated, reserved = _torch_bytes(index)
     return GpuMemory(total=int(whole.total), used=int(whole.used), process=own, allocated=allocated, reserved=reserved)
+
+
+class MemoryWatch:
+    """Figures at a low rate, for whoever has an occasion to send them; a machine without any is asked once."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._due_s = float("-inf")
+
+    def due(self) -> GpuMemory | None:
+        """The figures, `REPORT_EVERY_S` after the last ones; None in between."""
+        now_s = self._clock()
+        if now_s < self._due_s:
+            return None
+        found = memory()
+        self._due_s = now_s + REPORT_EVERY_S if found is not None else float("inf")
+        return found
 
 
 def _nvml() -> Any:

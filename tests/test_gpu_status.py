@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from models import gpu_status
-from models.gpu_status import GpuDevice, GpuMemory
+from models.gpu_status import REPORT_EVERY_S, GpuDevice, GpuMemory, MemoryWatch
 
 
 class Nvml:
@@ -98,3 +98,25 @@ def test_pytorch_tells_its_own_share_where_it_is_loaded(monkeypatch: pytest.Monk
     assert found is not None
     assert (found.allocated, found.reserved) == (300, 400)
     assert found.fragmentation == pytest.approx(0.25)
+
+
+def test_figures_come_at_a_low_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every answer of a lane could carry them; one in five seconds does."""
+    install(monkeypatch, Nvml())
+    now_s = [0.0]
+    watch = MemoryWatch(lambda: now_s[0])
+    given = []
+    for now_s[0] in (0.0, 1.0, REPORT_EVERY_S - 0.1, REPORT_EVERY_S, REPORT_EVERY_S + 1):
+        given.append(watch.due() is not None)
+    assert given == [True, False, False, True, False]
+
+
+def test_a_machine_without_figures_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To look for a library in vain takes longer than a frame may be late."""
+    asked: list[int] = []
+    monkeypatch.setattr(gpu_status, "memory", lambda: asked.append(1))
+    now_s = [0.0]
+    watch = MemoryWatch(lambda: now_s[0])
+    for now_s[0] in (0.0, 10.0, 1e6):
+        assert watch.due() is None
+    assert len(asked) == 1
