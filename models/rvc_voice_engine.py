@@ -6,6 +6,7 @@ into sound, the hop is cut out hard (`voice_seam` guards the cuts) and goes up t
 of any rung of the ladder, in any order: a move along it needs no word here and makes no seam. The delay never changes.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -20,12 +21,15 @@ from models.runtime import Graph, OnnxGraph, Placement
 from models.voice_ends import limit
 from models.voice_graph import AHEAD_FRAMES, FRAME_MS, HOPS_MS, STEP_FRAMES, Rung
 from models.voice_index import VoiceIndex, blend
-from models.voice_listening import LATE_MS, STEP_SAMPLES, Listener
-from models.voice_networks import CONTENT_V1, CONTENT_V2, PITCH, VoiceNetwork, VoiceNetworkStore
+from models.voice_listening import LATE_MS, Listener
+from models.voice_networks import CONTENT_V1, CONTENT_V2, VoiceNetwork, VoiceNetworkStore
+from models.voice_pitch import STEP_SAMPLES, PitchTracker, choose_pitch
 from models.voice_probe import decoder_probe, latent_probe
 from models.voice_seam import SeamGuard
 from models.voice_store import VoiceStore
 from models.voice_timeline import Frames, VoiceTimeline
+
+logger = logging.getLogger(__name__)
 
 LISTENING_HZ = 16_000
 PITCH_SEMITONES_MOST = 24.0
@@ -40,8 +44,7 @@ class LoadedVoice:
 
     content: Graph
     """Windows of sound at 16 kHz [n, CONTENT_SAMPLES] to features [n, 50, feature_width]."""
-    pitch: Graph
-    """Log mel [n, 128, 96] to salience [n, 96, 360]."""
+    pitch: PitchTracker
     latent: Mapping[Rung, Graph]
     decoder: Mapping[Rung, Graph]
     feature_width: int
@@ -90,11 +93,12 @@ class RvcVoiceStream:
         """Convert one hop of any rung that is loaded, n samples to n; ValueError for another length."""
         rung = self._rung(len(hop))
         clean = np.clip(np.nan_to_num(hop.astype(np.float64), posinf=0.0, neginf=0.0), -1.0, 1.0)
-        self._listen(self._down.convert(clean).astype(np.float32))
+        self._listen(self._down.convert(clean).astype(np.float32), watch)
         timeline, voice = self._timeline, self._voice
         [latent] = voice.latent[rung].run(timeline.latent_feeds(rung, 0))
         timeline.commit_latent(latent)
         [audio] = voice.decoder[rung].run(timeline.decoder_feeds(rung, 0))
+        watch.mark("convert")
         joined = self._guard.join(*timeline.cut(audio, rung))
         return limit(self._up.convert(joined.astype(np.float64)))
 
@@ -147,6 +151,7 @@ class RvcVoiceEngine:
         self._rungs = tuple(Rung(hop_ms) for hop_ms in hops_ms)
         self._loaded = cache(self._load)
         self._listener = cache(self._listen)  # voices share what hears
+        self._pitch = cache(self._choose_pitch)
 
     def prewarm(self, voice_id: str) -> None:
         """Load a voice and run each of its graphs once, before a call waits for it. Raises as `open`."""
@@ -169,7 +174,7 @@ class RvcVoiceEngine:
         content = CONTENT_V2 if record.feature_width == CONTENT_V2.output_shape[-1] else CONTENT_V1
         voice = LoadedVoice(
             content=self._listener(content),
-            pitch=self._listener(PITCH),
+            pitch=self._pitch(),
             latent=dict.fromkeys(self._rungs, OnnxGraph(paths.latent, placement=self._placement)),
             decoder=dict.fromkeys(self._rungs, OnnxGraph(paths.decoder, placement=self._placement)),
             feature_width=record.feature_width,
@@ -181,6 +186,11 @@ class RvcVoiceEngine:
 
     def _listen(self, network: VoiceNetwork) -> Graph:
         return OnnxGraph(self._networks.graph(network, half=self._half), placement=self._placement)
+
+    def _choose_pitch(self) -> PitchTracker:
+        tracker, why = choose_pitch(self._networks, self._placement, half=self._half)
+        logger.info("imported voices: %s", why)
+        return tracker
 
 
 def warm(voice: LoadedVoice) -> None:

@@ -15,6 +15,7 @@ from models.rvc_voice_engine import LoadedVoice, RvcVoiceEngine, RvcVoiceStream,
 from models.voice_graph import AUDIO, DECODER_OPEN, LADDER, LATENT, LATENT_OPEN
 from models.voice_index import VoiceIndex
 from models.voice_networks import VoiceNetworkStore
+from models.voice_pitch import RmvpePitch
 from models.voice_refusal import VoiceRefused
 from models.voice_store import graphs_in
 from tests import speech, voice_stand_ins
@@ -196,7 +197,8 @@ def test_warming_runs_every_graph_once() -> None:
     """At every rung: the first run of each size is the slow one."""
     voice = voice_stand_ins.voice()
     warm(voice)
-    runs = [getattr(graph, "runs", 0) for graph in (voice.content, voice.pitch, voice.latent[LADDER[0]])]
+    assert isinstance(voice.pitch, RmvpePitch)
+    runs = [getattr(graph, "runs", 0) for graph in (voice.content, voice.pitch.graph, voice.latent[LADDER[0]])]
     assert runs == [len(LADDER)] * 3
 
 
