@@ -12,19 +12,18 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from models import rmvpe_decode
-from models.rmvpe_front import MovingPicture
 from models.runtime import Graph
-from models.voice_networks import CONTENT_SAMPLES, CONTENT_V2, PITCH, PITCH_FRAMES
+from models.stage_watch import StageWatch
+from models.voice_networks import CONTENT_SAMPLES, CONTENT_V2
+from models.voice_pitch import STEP_SAMPLES, PitchTracker
 
-STEP_SAMPLES = 320
-"""20 ms at 16 kHz."""
 LATE_MS = 45
-"""How long before the end of a window the frame begins that is kept: it takes 25 ms, and 20 ms follow."""
+"""How long before the end of a window the frame begins that is kept: it takes 25 ms, and 20 ms follow.
+
+The first pitch of a step is centred where its frame of content begins, as in training: `voice_pitch.KEPT_MS`.
+"""
 
 _CONTENT_KEPT, _CONTENT_AHEAD = -2, -1
-# The picture ends 5 ms before the sound: this frame is centred where the kept frame of content begins, as in training.
-_PITCH_KEPT, _PITCH_AHEAD = slice(-5, -3), slice(-3, -1)
 
 Array = NDArray[np.float32]
 Pitch = NDArray[np.float64]
@@ -44,27 +43,25 @@ class Heard:
 class Listener:
     """One stream's ears."""
 
-    def __init__(self, content: Graph, pitch: Graph) -> None:
-        self._content, self._pitch = content, pitch
+    def __init__(self, content: Graph, pitch: PitchTracker) -> None:
+        self._content, self._pitch = content, pitch.open()
         self._wave = np.zeros(CONTENT_SAMPLES - STEP_SAMPLES, np.float32)
-        self._picture = MovingPicture(PITCH_FRAMES)
 
-    def hear(self, wave: Array) -> Heard:
-        """Take the next steps of sound at 16 kHz, [320 n]."""
+    def hear(self, wave: Array, watch: StageWatch | None = None) -> Heard:
+        """Take the next steps of sound at 16 kHz, [320 n]; `watch` is told of the stages encode and f0."""
+        watch = watch or StageWatch()
         sound = np.concatenate([self._wave, wave])
         self._wave = sound[len(wave) :]
         [content] = self._content.run(
             {CONTENT_V2.given: sliding_window_view(sound, CONTENT_SAMPLES)[::STEP_SAMPLES].copy()}
         )
-        [salience] = self._pitch.run({PITCH.given: self._picture.push(wave)})
-        return Heard(
+        watch.mark("encode")
+        pitch_hz, pitch_ahead_hz = self._pitch.hear(wave)
+        heard = Heard(
             content=content[:, _CONTENT_KEPT],
-            pitch_hz=_pitch_hz(salience[:, _PITCH_KEPT]),
+            pitch_hz=pitch_hz,
             content_ahead=content[:, _CONTENT_AHEAD],
-            pitch_ahead_hz=_pitch_hz(salience[:, _PITCH_AHEAD]),
+            pitch_ahead_hz=pitch_ahead_hz,
         )
-
-
-def _pitch_hz(salience: Array) -> Pitch:
-    """Of [n, 2, 360], frame after frame."""
-    return rmvpe_decode.pitch_hz(salience.reshape(-1, rmvpe_decode.BINS))
+        watch.mark("f0")
+        return heard

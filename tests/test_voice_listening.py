@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.voice_listening import LATE_MS, STEP_SAMPLES, Heard, Listener
+from models.voice_listening import LATE_MS, Heard, Listener
 from models.voice_networks import CONTENT_FRAMES, CONTENT_SAMPLES, CONTENT_V2, PITCH, PITCH_FRAMES
+from models.voice_pitch import STEP_SAMPLES, RmvpePitch
 from tests import speech
 from tests.voice_stand_ins import Array, StandIn
 
@@ -38,7 +39,7 @@ def lit(feeds: Mapping[str, Array]) -> Array:
 
 def listened(sound: NDArray[np.float32], steps: list[int]) -> Heard:
     """All of it, so many steps at a time, over and over."""
-    ears, parts, first = Listener(StandIn(placed), StandIn(lit)), [], 0
+    ears, parts, first = Listener(StandIn(placed), RmvpePitch(StandIn(lit))), [], 0
     for number in range(len(sound)):
         count = steps[number % len(steps)] * STEP_SAMPLES
         if first + count > len(sound):

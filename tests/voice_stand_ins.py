@@ -15,6 +15,7 @@ from models.rmvpe_decode import BINS, CENTS_PER_BIN, FIRST_BIN_CENTS
 from models.rvc_voice_engine import LoadedVoice
 from models.voice_graph import LADDER, LATENT_AHEAD_FRAMES, LATENT_CHANNELS, STEP_FRAMES
 from models.voice_networks import CONTENT_FRAMES, CONTENT_V2, PITCH
+from models.voice_pitch import RmvpePitch
 
 WIDTH = 768
 _MIXTURE = np.random.default_rng(1).standard_normal((400, WIDTH)).astype(np.float32)
@@ -83,7 +84,7 @@ def voice(sample_rate_hz: int = 40_000) -> LoadedVoice:
     latent, decoder = StandIn(copied), StandIn(sine)
     return LoadedVoice(
         content=StandIn(loudness),
-        pitch=StandIn(one_pitch),
+        pitch=RmvpePitch(StandIn(one_pitch)),
         latent=dict.fromkeys(LADDER, latent),
         decoder=dict.fromkeys(LADDER, decoder),
         feature_width=WIDTH,
