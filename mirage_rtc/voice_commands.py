@@ -17,21 +17,21 @@ from rich.table import Table
 
 from mirage_rtc.errors import BadInput, Unavailable
 from mirage_rtc.voice_options import VoiceOptions
+from models.imported_voices import NETWORKS_FOLDER, VOICES_FOLDER
 from models.runtime import Graph, NetworkError, OnnxGraph
 from models.voice_graph import LADDER, Rung
 from models.voice_networks import NETWORKS, VoiceNetworkStore
+from models.voice_pitch import pitch_in_words
 from models.voice_probe import decoder_probe, latent_probe
 from models.voice_refusal import VoiceRefused
 from models.voice_store import VoiceConsent, VoiceRecord, VoiceStore, voice_id
 
-FOLDER = "voices"
-NETWORKS_FOLDER = "voice-networks"
 PITCH_HZ = (50, 1100)
 
 
 def run(options: VoiceOptions, data_dir: Path, console: Console) -> int:
     """Carry out one command; returns the exit code. Raises `MirageError` with what to do instead."""
-    store = VoiceStore(data_dir / FOLDER)
+    store = VoiceStore(data_dir / VOICES_FOLDER)
     networks = VoiceNetworkStore(data_dir / NETWORKS_FOLDER)
     tasks = {
         "import": lambda: import_voice(options, store, console),
@@ -106,6 +106,7 @@ def list_voices(store: VoiceStore, networks: VoiceNetworkStore, console: Console
     missing = [network.name for network in NETWORKS if network.name not in networks.ready()]
     if missing:
         console.print(f"Not prepared yet: {', '.join(missing)}. `mirage-rtc voices prepare FILE` makes them.")
+    console.print(pitch_in_words(networks), highlight=False)
     return 0
 
 

@@ -114,6 +114,7 @@ def test_a_list_shows_broken_voices_too_and_paints_nothing(tmp_path: Path, conso
     assert voice_commands.run(VoiceOptions(task="list"), tmp_path, console) == 0
     assert "voice_damaged" in text(console)
     assert RECORD.consent.subject_name in text(console)
+    assert "Pitch by autocorrelation, since neither RMVPE is prepared nor swift-f0 installed" in text(console)
 
 
 @pytest.mark.parametrize("task", ["remove", "test"])
