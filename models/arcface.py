@@ -15,6 +15,8 @@ from models.face_templates import Points
 from models.runtime import Graph, NetworkError
 
 SIZE_PX = 112
+SAME_PERSON = 0.35
+"""Cosine of any two portraits of one person at least, whatever the pose; strangers in the corpus reach 0.21."""
 
 Embedding = NDArray[np.float32]
 """(512,), unit length: the cosine of two people's is near 0, of one person's above 0.3."""
@@ -48,6 +50,14 @@ class ArcFace:
         if not (np.isfinite(lengths) & (lengths > 0)).all():
             raise NetworkError("the identity network gave nothing that is a direction")
         return np.asarray(raw / lengths, np.float32)
+
+
+def odd_one_out(embeddings: NDArray[np.float32]) -> int | None:
+    """Which of the portraits (n, 512) of a person is least like the others, where some two are not of one person."""
+    alike = embeddings @ embeddings.T
+    if float(alike.min()) >= SAME_PERSON:
+        return None
+    return int(alike.sum(axis=1).argmin())
 
 
 def mean_embedding(embeddings: NDArray[np.float32]) -> Embedding:

@@ -5,6 +5,7 @@ once when a face was lost, when the picture changed elsewhere, and while the det
 flow still follows. What vanished is blurred where it was; `trusted` is False when a wearer cannot be accounted for.
 """
 
+import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -24,6 +25,7 @@ from models.vanished_faces import VanishedFace, VanishedFaces
 
 _BLUR_SCORE = 0.3  # of a detection that is worth hiding
 _SAME_IOU = 0.25  # of a track and its detection
+_SURE_IOU = 0.5  # below it the detection may be somebody else's, who came into the track's place
 _REACH = 1.0  # in face sides, from a track that lost its face to the detection that nobody claims
 _UNCONFIRMED_S = 0.5  # how long the flow may follow what the detector does not see
 _MARGIN = 0.25  # of a blurred box, in shares of its side
@@ -37,10 +39,12 @@ Mark = Callable[[str], None]
 class CarriedFace:
     """A face that is to wear the identity: `points` (5, 2) and `box` (4,) in pixels of this frame, filtered in time.
 
-    `confidence` in [0, 1] is the last score times the flow's inlier ratio; `stable` as the specification has it.
+    `confidence` in [0, 1] is the last score times the flow's inlier ratio; `stable` as the specification has it. The
+    `spell` is another after every moment in which the face was lost: only within one is it surely the same person's.
     """
 
     track_id: int
+    spell: int = 0
     points: Floats
     box: Floats
     confidence: float
@@ -49,7 +53,9 @@ class CarriedFace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CarriedFaces:
-    """All faces of one frame: at most `max_faces`, the largest; `others`, widened boxes (4,) that are to be blurred.
+    """All faces of one frame: at most `max_faces`, the preferred and then the largest; `spares` are followed besides.
+
+    `others` are widened boxes (4,) that are to be blurred, first those of the spares.
 
     Not `trusted`: a face that wore the identity within the last second is neither followed nor seen, so that its raw
     pixels may be anywhere. `searched` tells whether the detector ran.
@@ -59,11 +65,13 @@ class CarriedFaces:
     others: tuple[Floats, ...]
     trusted: bool
     searched: bool
+    spares: tuple[CarriedFace, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Track:
     track_id: int
+    spell: int
     carrier: PointCarrier
     confidence: Confidence
     confirmed_s: float
@@ -79,7 +87,9 @@ class _Track:
     def face(self, time_s: float) -> CarriedFace:
         points = self.euro.step(self.carrier.points, time_s, float(self.box[3] - self.box[1]))
         sure, stable = self.confidence.value, self.confidence.stable
-        return CarriedFace(track_id=self.track_id, points=points, box=self.box, confidence=sure, stable=stable)
+        return CarriedFace(
+            track_id=self.track_id, spell=self.spell, points=points, box=self.box, confidence=sure, stable=stable
+        )
 
 
 class FaceCarrier:
@@ -89,11 +99,13 @@ class FaceCarrier:
         self._detector = detector
         self._max_faces = max_faces
         self._next_id = 1
+        self._spells = itertools.count(1)
         self.reset()
 
     def reset(self) -> None:
-        """Forget every face; the next frame is a first frame. Track ids go on counting."""
+        """Forget every face; the next frame is a first frame. Track ids and spells go on counting."""
         self._tracks: list[_Track] = []
+        self._preferred: frozenset[int] = frozenset()
         self._vanished = VanishedFaces()
         self._scene = SceneChange()
         self._policy = DetectionPolicy()
@@ -114,9 +126,13 @@ class FaceCarrier:
         self._before = grey
         self._tracks = merged(self._tracks)
         self._vanished.forget(time_s)
-        self._tracks = choose(self._tracks, self._vanished, max_faces=self._max_faces)
+        self._tracks = choose(self._tracks, self._vanished, max_faces=self._max_faces, preferred=self._preferred)
         self._policy.concluded(track.confidence.value for track in self._tracks)
         return self._result(time_s, searched)
+
+    def prefer(self, track_ids: frozenset[int]) -> None:
+        """From the next frame on these come first, before larger faces, when it is said who has a place."""
+        self._preferred = track_ids
 
     def _begin(self, frame: Frame, time_s: float) -> None:
         """Where nothing can be carried (a pause, another picture size, time running back), look anew."""
@@ -205,6 +221,8 @@ class FaceCarrier:
             if share < _SAME_IOU or track.confirmed or not any(face is other for other in left):
                 continue
             left = [other for other in left if other is not face]
+            if share < _SURE_IOU:
+                track.spell = next(self._spells)
             track.carrier.correct(grey, face.points, face.box)
             track.confidence.detected(face.score)
             track.confirmed, track.confirmed_s = True, time_s
@@ -223,6 +241,7 @@ class FaceCarrier:
             known, self._next_id = self._next_id, self._next_id + 1
         track = _Track(
             track_id=known,
+            spell=next(self._spells),
             carrier=PointCarrier(grey, found.points, found.box),
             confidence=Confidence(found.score),
             confirmed_s=time_s,
@@ -241,7 +260,10 @@ class FaceCarrier:
 
     def _result(self, time_s: float, searched: bool) -> CarriedFaces:
         faces = tuple(track.face(time_s) for track in self._tracks if track.chosen)
-        followed = [grown(track.box, _MARGIN) for track in self._tracks if not track.chosen]
+        spares = tuple(track.face(time_s) for track in self._tracks if not track.chosen)
+        followed = [grown(face.box, _MARGIN) for face in spares]
         vanished = self._vanished.blurs(time_s, [face.box for face in faces])
         trusted = not self._vanished.missing(time_s)
-        return CarriedFaces(faces=faces, others=(*followed, *vanished), trusted=trusted, searched=searched)
+        return CarriedFaces(
+            faces=faces, others=(*followed, *vanished), trusted=trusted, searched=searched, spares=spares
+        )

@@ -29,16 +29,51 @@ class PortraitError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentitySource:
-    """What a face engine makes an identity of: the name of a built-in mask, or a portrait."""
+    """What a face engine makes an identity of: the name of a built-in mask, or a portrait of one person, or several.
+
+    An engine that recognises takes the mean of `portrait` and `more`, the other takes the best of them.
+    """
 
     kind: Literal["mask", "portrait"]
     name: str
     portrait: Frame | None = None
+    more: tuple[Frame, ...] = ()
+
+
+Others = Literal["blur", "swap", "passthrough"]
+"""What becomes of people that a mapping does not name: blurred, made to look like the call's identity, left alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MappedFace:
+    """One line of a mapping: who resembles `reference` by a cosine of `threshold` wears `wears`; None is blurred."""
+
+    reference: IdentitySource
+    wears: IdentitySource | None
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaceMapping:
+    """Who of the people in a call's picture wears what. With `lock` a face keeps its part until it is contradicted."""
+
+    faces: tuple[MappedFace, ...]
+    others: Others
+    lock: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedPart:
+    """A `MappedFace` whose identities the engine has prepared."""
+
+    reference: Any
+    wears: Any | None
+    threshold: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaceBox:
-    """One face in the input frame, in pixels of that frame; `swapped` is False for a blurred face."""
+    """One face in the input frame, in pixels of that frame; one neither `swapped` nor `untouched` is blurred."""
 
     x_px: float
     y_px: float
@@ -46,15 +81,18 @@ class FaceBox:
     height_px: float
     score: float
     swapped: bool
+    untouched: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Swap:
-    """One processed frame. Every face found in it is swapped or blurred; `swapped` may be 0."""
+    """One processed frame. Every face found in it is swapped or blurred, unless a mapping leaves it `untouched`."""
 
     frame: Frame
     faces: tuple[FaceBox, ...] = ()
     stage_ms: dict[str, float] = field(default_factory=dict)
+    """CPU time by stage; `wall_ms` is the time by the clock, of a run for several frames the whole."""
+    wall_ms: dict[str, float] = field(default_factory=dict)
 
     @property
     def swapped(self) -> int:
@@ -91,8 +129,6 @@ class SwapRequest:
     wearer: FaceWearer
     frame: Frame
     time_s: float
-    """CPU time by stage; `wall_ms` is the time by the clock, of a run for several frames the whole."""
-    wall_ms: dict[str, float] = field(default_factory=dict)
 
 
 @runtime_checkable
@@ -104,6 +140,14 @@ class BatchFaceEngine(Protocol):
 
     def swap_batch(self, requests: Sequence[SwapRequest]) -> list[Swap | Exception]:
         """Swap each frame as its wearer's `swap` would; what that would raise stands in its place."""
+
+
+@runtime_checkable
+class RecognisingFaceEngine(Protocol):
+    """A face engine that tells people apart, so that each can wear a face of their own."""
+
+    def mapped(self, identity: Any, parts: Sequence[PreparedPart], *, others: Others, lock: bool) -> Any:
+        """What a wearer wears to follow a mapping; all that is given was prepared by this engine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,3 +32,13 @@ def alignment(face: CarriedFace, frame: Frame, template_px: Points, size_px: int
     off_px = face.points @ to_crop[:, :2].T + to_crop[:, 2] - template_px
     misfit = float(np.sqrt((off_px**2).sum(axis=1).mean())) / size_px
     return to_crop if misfit <= MAX_MISFIT else None
+
+
+def nose_offset(points: Points) -> float:
+    """How far the nose is from the middle between the eyes, along the line through them, in their distance.
+
+    0 from the front, about 0.4 at 30 degrees of turn and 0.8 at 55.
+    """
+    left, right, nose = (np.asarray(point, np.float64) for point in points[:3])
+    across = right - left
+    return abs(float((nose - (left + right) / 2) @ across)) / max(float(across @ across), 1e-9)

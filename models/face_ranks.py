@@ -1,6 +1,6 @@
 """Which of the followed faces wear the identity: the largest, steadily. Shared by the trackers of both face engines."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol, TypeVar
 
 from models.geometry import Floats, area, coincides
@@ -36,12 +36,14 @@ def merged(tracks: Iterable[T]) -> list[T]:
     return kept
 
 
-def choose(tracks: Sequence[T], vanished: VanishedFaces, *, max_faces: int) -> list[T]:
+def choose(tracks: Sequence[T], vanished: VanishedFaces, *, max_faces: int, preferred: Collection[int] = ()) -> list[T]:
     """Mark the largest as chosen, with hysteresis, the place of one just lost kept for it; returns those to follow on.
+
+    Tracks whose ids are `preferred` come before larger ones.
 
     What is more than can be followed is remembered as vanished, so that it is blurred where it was.
     """
-    ranked = sorted(tracks, key=lambda t: -float(area(t.box)) * (KEEP_FACTOR**2 if t.chosen else 1.0))
+    ranked = sorted(tracks, key=lambda track: (track.track_id not in preferred, -_weight(track)))
     places = max(0, max_faces - vanished.reserved)
     for rank, track in enumerate(ranked):
         track.chosen = rank < places
@@ -49,3 +51,7 @@ def choose(tracks: Sequence[T], vanished: VanishedFaces, *, max_faces: int) -> l
     for track in ranked[most:]:
         vanished.remember(VanishedFace(box=track.box, time_s=track.seen_s))
     return ranked[:most]
+
+
+def _weight(track: RankedTrack) -> float:
+    return float(area(track.box)) * (KEEP_FACTOR**2 if track.chosen else 1.0)

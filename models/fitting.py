@@ -30,10 +30,14 @@ class FittedFace:
 
 @dataclass(slots=True, kw_only=True)
 class Fitting:
-    """A frame that is being worked on. What is not among `fitted` will be blurred, the whole frame if `covered`."""
+    """A frame that is being worked on. What is not among `fitted` will be blurred, the whole frame if `covered`.
+
+    The faces of the tracks `untouched` are left as they are.
+    """
 
     frame: Frame
     seen: CarriedFaces
     fitted: list[FittedFace] = field(default_factory=list)
     covered: bool = False
+    untouched: frozenset[int] = frozenset()
     watch: StageWatch = field(default_factory=StageWatch)

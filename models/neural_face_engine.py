@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models import face_templates, portrait_rules, synthetic_identity
-from models.arcface import ArcFace
+from models import face_alignment, face_templates, portrait_rules, synthetic_identity
+from models.arcface import ArcFace, Embedding, mean_embedding, odd_one_out
 from models.carried_faces import FaceCarrier
 from models.crop_edges import CropEdges
-from models.engines import Frame, IdentitySource, Swap, SwapRequest
-from models.face_casting import OneForAll
+from models.engines import Frame, IdentitySource, Others, PreparedPart, Swap, SwapRequest
+from models.face_casting import Bare, OneForAll, Part
 from models.fitting import FittedFace, Fitting
-from models.geometry import Floats
+from models.mapped_faces import MappedFaces, Person
 from models.neural_face_wearer import NeuralFaceWearer
 from models.runtime import NetworkError
 from models.scrfd import FoundFace, Scrfd
@@ -34,13 +34,28 @@ FAULTS_TO_RESTART = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class NeuralIdentity:
-    """Whom to look like, as the swapper knows it. In memory only, shared by all calls that wear it."""
+    """Whom to look like, as the swapper knows it, and how to know them. In memory only, shared by all that wear it."""
 
     latent: Latent
+    embedding: Embedding
 
     def casting(self) -> OneForAll:
         """Everybody who may wear an identity wears this one."""
         return OneForAll(self.latent)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MappedIdentities:
+    """Who wears what, as `NeuralFaceEngine.mapped` makes it."""
+
+    encoder: ArcFace
+    people: tuple[Person, ...]
+    others: Part
+    lock: bool
+
+    def casting(self) -> MappedFaces:
+        """Nobody is known yet."""
+        return MappedFaces(self.encoder, self.people, others=self.others, lock=self.lock)
 
 
 class NeuralFaceEngine:
@@ -77,9 +92,23 @@ class NeuralFaceEngine:
         if source.kind == "mask":
             embedding = synthetic_identity.embedding(synthetic_identity.seed_of(source.name))
         else:
-            picture = portrait_rules.picture(source)
-            (embedding,) = self._encoder.embed(picture, [self._portrait_points(picture)])
-        return NeuralIdentity(latent=self.swapper.latent(embedding))
+            embedding = self._mean(portrait_rules.pictures(source))
+        return NeuralIdentity(latent=self.swapper.latent(embedding), embedding=embedding)
+
+    def mapped(
+        self, identity: NeuralIdentity, parts: Sequence[PreparedPart], *, others: Others, lock: bool
+    ) -> MappedIdentities:
+        """What a wearer wears to follow a mapping; `identity` is what others wear who are to be swapped."""
+        people = [
+            Person(
+                embedding=part.reference.embedding,
+                wears=None if part.wears is None else part.wears.latent,
+                threshold=part.threshold,
+            )
+            for part in parts
+        ]
+        part_of: dict[Others, Part] = {"blur": None, "swap": identity.latent, "passthrough": Bare.UNTOUCHED}
+        return MappedIdentities(encoder=self._encoder, people=tuple(people), others=part_of[others], lock=lock)
 
     def open(self, *, max_faces: int) -> NeuralFaceWearer:
         """State for one call in which up to `max_faces` faces, the largest, wear the identity."""
@@ -155,20 +184,22 @@ class NeuralFaceEngine:
         if self._faults >= FAULTS_TO_RESTART:
             raise SystemExit(f"{FAULTS_TO_RESTART} frames in a row failed: {error}") from error
 
+    def _mean(self, pictures: Sequence[Frame]) -> Embedding:
+        """One identity of all portraits of a source, which are to be of one person."""
+        crops = [self._encoder.aligned(picture, self._portrait_points(picture)) for picture in pictures]
+        embeddings = self._encoder.embed_crops(crops)
+        odd = odd_one_out(embeddings)
+        if odd is not None:
+            raise portrait_rules.somebody_else(odd)
+        return mean_embedding(embeddings)
+
     def _portrait_points(self, picture: Frame) -> face_templates.Points:
         face = portrait_rules.only_face(self._detector.detect(picture), _side_px)
         portrait_rules.require_size(_side_px(face))
-        if _nose_offset(face.points) > MAX_NOSE_OFFSET:
+        if face_alignment.nose_offset(face.points) > MAX_NOSE_OFFSET:
             raise portrait_rules.turned_away()
         return face.points
 
 
 def _side_px(face: FoundFace) -> float:
     return float((face.box[2:] - face.box[:2]).max())
-
-
-def _nose_offset(points: Floats) -> float:
-    """How far the nose is from the middle between the eyes, along the line through them, in their distance."""
-    left, right, nose = (np.asarray(point, np.float64) for point in points[:3])
-    across = right - left
-    return abs(float((nose - (left + right) / 2) @ across)) / max(float(across @ across), 1e-9)

@@ -5,6 +5,7 @@ them is the engine's, which takes the faces of several calls together.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,7 +16,7 @@ from models.crop_colour import CropColour
 from models.crop_edges import core
 from models.engines import FaceBox, Frame, Swap, SwapRequest
 from models.face_blur import blur_box
-from models.face_casting import Casting
+from models.face_casting import Bare, Casting
 from models.fitting import FittedFace, Fitting
 from models.geometry import Floats, grown
 from models.swapper import Swapper
@@ -71,11 +72,18 @@ class NeuralFaceWearer:
         fitting = Fitting(frame=frame, seen=CarriedFaces(faces=(), others=(), trusted=False, searched=False))
         fitting.seen = seen = self._carrier.update(frame, time_s, fitting.watch.mark)
         fitting.covered = self._casting is None or not seen.trusted
-        if self._casting is None or fitting.covered:
+        if self._casting is None:
             return fitting
-        for face, latent in zip(seen.faces, self._casting.cast(frame, seen), strict=True):
+        if fitting.covered:
+            self._casting.reset()  # who is who may change while nobody looks
+            return fitting
+        everybody, parts = (*seen.faces, *seen.spares), self._casting.cast(frame, seen)
+        self._carrier.prefer(self._casting.preferred())
+        pairs = zip(everybody, parts, strict=True)
+        fitting.untouched = frozenset(face.track_id for face, part in pairs if part is Bare.UNTOUCHED)
+        for face, latent in zip(seen.faces, parts, strict=False):  # spares wear nothing
             to_crop = face_alignment.alignment(face, frame, self._swapper.template_px, self._swapper.size_px)
-            if latent is not None and to_crop is not None:
+            if latent is not None and latent is not Bare.UNTOUCHED and to_crop is not None:
                 crop = face_templates.crop(frame, to_crop, self._swapper.size_px)
                 fitting.fitted.append(FittedFace(face=face, to_crop=to_crop, crop=crop, latent=latent))
         fitting.watch.mark("align")
@@ -91,15 +99,17 @@ class NeuralFaceWearer:
                 frame=frame, faces=_hidden(seen), stage_ms=fitting.watch.stage_ms, wall_ms=fitting.watch.wall_ms
             )
         swapped = {face.face.track_id for face in fitting.fitted if self._pasted(frame, face)}
-        hidden = [grown(face.box, BLUR_MARGIN) for face in seen.faces if face.track_id not in swapped]
-        for box in (*hidden, *seen.others):
+        shown, others = swapped | fitting.untouched, _others(fitting)
+        hidden = [grown(face.box, BLUR_MARGIN) for face in seen.faces if face.track_id not in shown]
+        for box in (*hidden, *others):
             blur_box(frame, box)
         self._forget(seen)
         fitting.watch.mark("paste")
-        faces = [face_box(face.box, face.confidence, face.track_id in swapped) for face in seen.faces]
+        placed = [face for face in seen.faces if face.track_id not in fitting.untouched]
+        faces = [face_box(face.box, face.confidence, face.track_id in swapped) for face in placed]
         return Swap(
             frame=frame,
-            faces=(*faces, *_boxes(seen.others)),
+            faces=(*faces, *_boxes(others), *_untouched(fitting)),
             stage_ms=fitting.watch.stage_ms,
             wall_ms=fitting.watch.wall_ms,
         )
@@ -121,6 +131,19 @@ class NeuralFaceWearer:
 
 def _changed(crop: Frame, swapped: Frame) -> bool:
     return float(np.abs(crop.astype(np.int16) - swapped).mean()) >= MIN_CHANGE
+
+
+def _others(fitting: Fitting) -> tuple[Floats, ...]:
+    """The boxes of `seen.others` without those of spares that are left alone."""
+    spares, others = fitting.seen.spares, fitting.seen.others
+    kept = [box for face, box in zip(spares, others, strict=False) if face.track_id not in fitting.untouched]
+    return (*kept, *others[len(spares) :])
+
+
+def _untouched(fitting: Fitting) -> tuple[FaceBox, ...]:
+    everybody = (*fitting.seen.faces, *fitting.seen.spares)
+    bare = [face_box(face.box, face.confidence, False) for face in everybody if face.track_id in fitting.untouched]
+    return tuple(replace(face, untouched=True) for face in bare)
 
 
 def _hidden(seen: CarriedFaces) -> tuple[FaceBox, ...]:

@@ -9,6 +9,9 @@ SECOND_FACE_SHARE = 0.35
 """A second face counts when its side is at least this share of the first one's: bystanders on posters do not."""
 MIN_FACE_PX = 80
 
+MAX_PICTURES = 8
+"""Portraits of one identity."""
+
 T = TypeVar("T")
 
 
@@ -17,6 +20,11 @@ def picture(source: IdentitySource) -> Frame:
     if source.portrait is None:
         raise PortraitError("portrait_no_face", "There is no picture. Choose one that shows a face from the front.")
     return source.portrait
+
+
+def pictures(source: IdentitySource) -> tuple[Frame, ...]:
+    """All portraits of a source. Raises `PortraitError` when it has none."""
+    return (picture(source), *source.more)
 
 
 def only_face(found: Sequence[T], side_px: Callable[[T], float]) -> T:
@@ -47,3 +55,17 @@ def turned_away() -> PortraitError:
     return PortraitError(
         "portrait_no_face", "The face is seen from the side. Use a picture that looks towards the camera."
     )
+
+
+def somebody_else(index: int) -> PortraitError:
+    """For several portraits that are not all of one person; `index`, from 0, is least like the others."""
+    return PortraitError(
+        "portraits_differ",
+        f"Picture {index + 1} seems to show somebody else than the others. Send pictures of one person only.",
+    )
+
+
+def unusable(faults: Sequence[tuple[int, PortraitError]]) -> PortraitError:
+    """For several portraits of which some cannot be used: each is named, counted from 1."""
+    named = " ".join(f"Picture {index + 1}: {fault.sentence}" for index, fault in faults)
+    return PortraitError("portraits_unusable", named)

@@ -30,9 +30,15 @@ def detector_graph() -> OnnxGraph:
 
 
 @functools.cache
-def encoder() -> ArcFace:
+def encoder_graph() -> OnnxGraph:
     """MobileFaceNet."""
-    return ArcFace(OnnxGraph(MODELS / "w600k_mbf_deq_fp32.onnx", ARCFACE_CONTRACT))
+    return OnnxGraph(MODELS / "w600k_mbf_deq_fp32.onnx", ARCFACE_CONTRACT)
+
+
+@functools.cache
+def encoder() -> ArcFace:
+    """The same as the engine uses it."""
+    return ArcFace(encoder_graph())
 
 
 @functools.cache

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from models.arcface import ArcFace, mean_embedding
+from models.arcface import ArcFace, mean_embedding, odd_one_out
 from models.neural_face_catalog import ARCFACE_CONTRACT, SCRFD_CONTRACT
 from models.runtime import OnnxGraph
 from models.scrfd import Scrfd
@@ -77,3 +77,13 @@ def test_several_portraits_make_one_direction() -> None:
     mean = mean_embedding(both)
     assert mean @ both.T == pytest.approx([np.sqrt(0.5)] * 2)
     assert np.linalg.norm(mean) == pytest.approx(1)
+
+
+def test_a_portrait_of_somebody_else_is_found() -> None:
+    """Among three the one that is unlike the two others; one alone is never odd."""
+    mine = np.eye(512, dtype=np.float32)[0]
+    tilted = mean_embedding(np.eye(512, dtype=np.float32)[:2])
+    stranger = np.eye(512, dtype=np.float32)[5]
+    assert odd_one_out(np.stack([mine])) is None
+    assert odd_one_out(np.stack([mine, tilted])) is None
+    assert odd_one_out(np.stack([mine, stranger, tilted])) == 1

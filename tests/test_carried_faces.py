@@ -8,7 +8,7 @@ import pytest
 
 from models.carried_faces import CarriedFaces, FaceCarrier
 from models.engines import Frame
-from models.geometry import Floats, iou
+from models.geometry import Floats, grown, iou
 from models.inswapper import SIZE_PX, alignment
 from models.scrfd import FoundFace, Scrfd, largest
 from tests.asset_frames import CLIPS, frames, with_assets
@@ -157,3 +157,27 @@ def test_stability_is_the_specification_s() -> None:
     """Three detections of 0.85 and more: not before the eleventh frame."""
     seen = carried(frames("grid_two_people.mp4")[:12], carrier())
     assert [one.faces[0].stable for one in seen] == [False] * 10 + [True] * 2
+
+
+@with_assets
+def test_who_has_no_place_is_followed_as_a_spare_until_preferred() -> None:
+    """The smaller face has no place of one; preferred it takes it, and the other one is the spare."""
+    one, clip = carrier(), frames("grid_two_people.mp4")
+    first = one.update(clip[0], 0.0)
+    assert (len(first.faces), len(first.spares)) == (1, 1)
+    small = first.spares[0].track_id
+    np.testing.assert_array_equal(first.others[0], grown(first.spares[0].box, 0.25))
+    one.prefer(frozenset({small}))
+    then = one.update(clip[1], 0.04)
+    assert ([face.track_id for face in then.faces], len(then.spares)) == ([small], 1)
+
+
+@with_assets
+def test_a_face_that_was_lost_comes_back_in_another_spell() -> None:
+    """The track goes on, its spell does not: somebody else may have come into its place."""
+    clip = covered_face("man_a", cover_s=0.4)
+    seen = [faces for one in carried(clip.frames, carrier()) for faces in one.faces]
+    assert {face.track_id for face in seen} == {seen[0].track_id}
+    assert seen[0].spell < seen[-1].spell
+    spells = [face.spell for face in seen]
+    assert spells == sorted(spells)

@@ -40,3 +40,13 @@ def test_the_points_land_on_the_template() -> None:
 def test_a_face_in_doubt_has_no_way(change: dict[str, object]) -> None:
     """So that it is blurred."""
     assert way(**change) is None
+
+
+def test_a_nose_in_the_middle_and_one_beside_it() -> None:
+    """In distances between the eyes, to either side, whatever the head's tilt."""
+    eyes = np.array([[0, 0], [40, 0], [20, 25], [5, 50], [35, 50]], np.float32)
+    assert face_alignment.nose_offset(eyes) == pytest.approx(0)
+    for shift_px in (-20, 20):
+        turned = eyes + np.array([[0, 0], [0, 0], [shift_px, 0], [0, 0], [0, 0]], np.float32)
+        assert face_alignment.nose_offset(turned) == pytest.approx(0.5)
+        assert face_alignment.nose_offset(turned[:, ::-1]) == pytest.approx(0.5)

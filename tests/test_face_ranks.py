@@ -64,3 +64,10 @@ def test_two_tracks_on_one_face_become_one() -> None:
     assert [t.track_id for t in merged([Track(1, 0, 100), Track(2, 5, 100, chosen=True)])] == [2]
     assert [t.track_id for t in merged([Track(2, 5, 100), Track(1, 0, 100)])] == [1]
     assert len(merged([Track(1, 0, 100), Track(2, 120, 100)])) == 2
+
+
+def test_who_is_preferred_has_a_place_before_who_is_larger() -> None:
+    """Also before the one that had it."""
+    small, large = Track(1, 0, 40), Track(2, 300, 160, chosen=True)
+    choose([small, large], VanishedFaces(), max_faces=1, preferred={1})
+    assert (small.chosen, large.chosen) == (True, False)

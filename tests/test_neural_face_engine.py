@@ -8,7 +8,16 @@ import pytest
 
 from models import inswapper
 from models.carried_faces import CarriedFace, CarriedFaces, FaceCarrier
-from models.engines import Frame, IdentitySource, PortraitError, Swap, SwapRequest
+from models.engines import (
+    Frame,
+    IdentitySource,
+    Others,
+    PortraitError,
+    PreparedPart,
+    RecognisingFaceEngine,
+    Swap,
+    SwapRequest,
+)
 from models.neural_face_engine import FAULTS_TO_RESTART
 from models.neural_face_wearer import NeuralFaceWearer
 from models.runtime import NetworkError
@@ -275,3 +284,38 @@ def test_when_the_batch_fails_each_frame_is_tried_alone() -> None:
         requests.append(SwapRequest(wearer=one, frame=raw.copy(), time_s=0.0))
     assert [isinstance(answer, Swap) for answer in engine.swap_batch(requests)] == [True, True]
     assert graph.runs == 3
+
+
+def test_several_portraits_of_one_person_make_one_identity() -> None:
+    """Their mean, in any order; one of somebody else among them is named."""
+    engine, of_her = small_engine(), [picture(f"grid_lrwp9a.mpg@{index}") for index in (5, 30, 60)]
+    one, other = (
+        engine.prepare(IdentitySource(kind="portrait", name="p", portrait=shots[0], more=tuple(shots[1:])))
+        for shots in (of_her, of_her[::-1])
+    )
+    np.testing.assert_allclose(one.embedding, other.embedding, atol=1e-5)
+    alone = engine.prepare(IdentitySource(kind="portrait", name="p", portrait=of_her[0]))
+    assert 0.9 < float(one.embedding @ alone.embedding) < 0.9999
+    mixed = (of_her[1], picture("grid_bbaf2n.mpg@5"))
+    with pytest.raises(PortraitError, match="Picture 3") as refused:
+        engine.prepare(IdentitySource(kind="portrait", name="p", portrait=of_her[0], more=mixed))
+    assert refused.value.code == "portraits_differ"
+
+
+@pytest.mark.parametrize(("others", "swapped", "untouched"), [("blur", 1, 0), ("swap", 2, 0), ("passthrough", 1, 1)])
+def test_a_mapping_is_worn_like_an_identity(others: Others, swapped: int, untouched: int) -> None:
+    """The enrolled person wears hers from the first frame on, the other what others do, once it is sure who she is."""
+    engine = small_engine()
+    assert isinstance(engine, RecognisingFaceEngine)
+    mask, her = (
+        engine.prepare(IdentitySource(kind="mask", name="porcelain")),
+        engine.prepare(IdentitySource(kind="portrait", name="p", portrait=picture("grid_lrwp9a.mpg@5"))),
+    )
+    one = engine.open(max_faces=2)
+    part = PreparedPart(reference=her, wears=engine.prepare(IdentitySource(kind="mask", name="carved")), threshold=0.45)
+    one.wear(engine.mapped(mask, [part], others=others, lock=True))
+    first = one.swap(picture(TWO).copy(), 0.0)
+    assert (first.swapped, len(first.faces)) == (1, 2)
+    for index in range(1, 17):
+        swap = one.swap(picture(TWO).copy(), index / 25)
+    assert (swap.swapped, [face.untouched for face in swap.faces].count(True)) == (swapped, untouched)

@@ -1,10 +1,15 @@
 """The two halves of a frame, apart: what has no answer of its own is blurred, whoever asked."""
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
+import pytest
 
 from models import face_templates, neural_paste
+from models.carried_faces import CarriedFaces
 from models.engines import Frame, IdentitySource
+from models.face_casting import Bare, Part
 from models.neural_face_wearer import NeuralFaceWearer
 from models.swapper import SwappedCrop
 from tests.asset_frames import picture, with_golden
@@ -55,3 +60,51 @@ def test_the_swap_takes_the_colours_of_the_face_before_it() -> None:
     one.finish(fitting)
     pasted = np.asarray(cv2.mean(face_templates.crop(frame, face.to_crop, 128)[40:90, 40:90])[:3])
     assert np.abs((pasted - pasted.mean()) - (skin - skin.mean())).max() < 0.6 * np.abs(skin - skin.mean()).max()
+
+
+class Parts:
+    """A casting that gives the same parts in each frame."""
+
+    def __init__(self, *parts: Part) -> None:
+        self._parts = parts
+
+    def cast(self, frame: Frame, seen: CarriedFaces) -> tuple[Part, ...]:
+        """As many as there are people."""
+        return self._parts[: len(seen.faces) + len(seen.spares)]
+
+    def preferred(self) -> frozenset[int]:
+        """Nobody."""
+        return frozenset()
+
+    def reset(self) -> None:
+        """Nothing is kept."""
+
+
+@dataclass(frozen=True)
+class Worn:
+    """What wears such parts."""
+
+    parts: Parts
+
+    def casting(self) -> Parts:
+        """The one."""
+        return self.parts
+
+
+@pytest.mark.parametrize("max_faces", [1, 2])
+def test_only_who_is_to_be_left_alone_is(max_faces: int) -> None:
+    """With or without a place: one face as it was, the other blurred, each reported as what it is."""
+    raw = picture("grid_two_people.mp4@5")
+    for untouched in (0, 1):
+        one, frame = small_engine().open(max_faces=max_faces), raw.copy()
+        one.wear(Worn(Parts(*[Bare.UNTOUCHED if at == untouched else None for at in range(2)])))
+        swap = one.swap(frame, 0.0)
+        assert [face.untouched for face in swap.faces].count(True) == 1
+        assert len(swap.faces) == 2
+        for face in swap.faces:
+            x, y = int(face.x_px + face.width_px / 2), int(face.y_px + face.height_px / 2)
+            changed = np.abs(
+                frame[y - 30 : y + 30, x - 30 : x + 30].astype(int) - raw[y - 30 : y + 30, x - 30 : x + 30]
+            )
+            assert (changed.mean() == 0) == face.untouched
+        assert not any(face.swapped for face in swap.faces)

@@ -36,3 +36,18 @@ def test_a_source_without_a_picture() -> None:
 def test_a_face_in_profile() -> None:
     """Is as good as none."""
     assert portrait_rules.turned_away().code == "portrait_no_face"
+
+
+def test_several_pictures_of_a_source() -> None:
+    """The first, then the others; what is wrong with which is said by number."""
+    first, second = np.zeros((4, 4, 3), np.uint8), np.ones((4, 4, 3), np.uint8)
+    source = IdentitySource(kind="portrait", name="p", portrait=first, more=(second,))
+    assert [one is other for one, other in zip(portrait_rules.pictures(source), (first, second), strict=True)] == [
+        True,
+        True,
+    ]
+    assert portrait_rules.somebody_else(1).sentence.startswith("Picture 2 ")
+    both = portrait_rules.unusable([(0, portrait_rules.turned_away()), (2, portrait_rules.turned_away())])
+    assert both.code == "portraits_unusable"
+    assert "Picture 1: The face is seen from the side." in both.sentence
+    assert "Picture 3: The face is seen from the side." in both.sentence
