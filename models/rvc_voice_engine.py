@@ -93,12 +93,11 @@ class RvcVoiceStream:
         """Convert one hop of any rung that is loaded, n samples to n; ValueError for another length."""
         rung = self._rung(len(hop))
         clean = np.clip(np.nan_to_num(hop.astype(np.float64), posinf=0.0, neginf=0.0), -1.0, 1.0)
-        self._listen(self._down.convert(clean).astype(np.float32), watch)
+        self._listen(self._down.convert(clean).astype(np.float32))
         timeline, voice = self._timeline, self._voice
         [latent] = voice.latent[rung].run(timeline.latent_feeds(rung, 0))
         timeline.commit_latent(latent)
         [audio] = voice.decoder[rung].run(timeline.decoder_feeds(rung, 0))
-        watch.mark("convert")
         joined = self._guard.join(*timeline.cut(audio, rung))
         return limit(self._up.convert(joined.astype(np.float64)))
 
