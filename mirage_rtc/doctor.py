@@ -12,17 +12,15 @@ import ssl
 import stat
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from rich.console import Console
 
 from mirage_rtc import model_commands, signing_key
 from mirage_rtc.config import Config
+from mirage_rtc.finding import Finding, Grade
 from models.catalog import EMBEDDED
 
-Grade = Literal["ok", "note", "fault"]
 GRADES: dict[Grade, str] = {"ok": "green", "note": "yellow", "fault": "red"}
 
 DEPENDENCIES = {
@@ -53,15 +51,6 @@ PROGRAMS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One line of the report. A "fault" means that the server could not start."""
-
-    grade: Grade
-    what: str
-    mend: str = ""
-
-
 def report(config: Config, console: Console) -> int:
     """Print every finding; exit code 1 when the server could not start."""
     findings = list(examine(config))
@@ -80,7 +69,7 @@ def examine(config: Config) -> Iterator[Finding]:
     dependencies = [_dependency(name, module) for name, module in DEPENDENCIES.items()]
     yield from dependencies
     yield from _models(config)
-    yield from _engines(dependencies)
+    yield from _engines(config, dependencies)
     yield from _encoder(config, dependencies)
     yield _data_dir(config.data_dir)
     yield from _tls(config)
@@ -123,10 +112,13 @@ def _models(config: Config) -> Iterable[Finding]:
         yield Finding(grade=grade, what=what, mend=f"run `mirage-rtc models fetch {spec.name}` with a network")
 
 
-def _engines(dependencies: list[Finding]) -> Iterable[Finding]:
+def _engines(config: Config, dependencies: list[Finding]) -> Iterable[Finding]:
+    """The engines' own findings are imported here: what they import is a finding of its own when it is broken."""
     broken = {name for name, finding in zip(DEPENDENCIES, dependencies, strict=True) if finding.grade != "ok"}
     if not broken & {"ai-edge-litert", "opencv-python-headless", "numpy"}:
-        yield Finding(grade="ok", what="face engine: embedded mesh warp, on the CPU")
+        from mirage_rtc import engine_findings
+
+        yield from engine_findings.examine(config)
     if "numpy" not in broken:
         voice = "TD-PSOLA" if "pyworld-prebuilt" in broken else "WORLD"
         yield Finding(grade="ok", what=f"voice engine: embedded {voice}, on the CPU")

@@ -4,6 +4,7 @@ Named by the face lane, whose worker calls it at start and again after a loss; `
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +12,7 @@ from models import mask_choice, swapper_choice
 from models.arcface import ArcFace
 from models.engines import FaceEngine
 from models.face_options import FaceOptions
-from models.graph_opener import FACES, GraphOpener
+from models.graph_opener import FACES, GpuRuntime, GraphOpener
 from models.mesh_face_engine import MeshFaceEngine
 from models.neural_face_catalog import ARCFACE_CONTRACT, ARCFACE_R50, SCRFD_10G, SCRFD_CONTRACT
 from models.neural_face_engine import NeuralFaceEngine
@@ -37,9 +38,26 @@ def open_face_engine(
     if choice == "embedded":
         return _embedded(store_root, "the configuration asks for it")
     try:
-        return _neural(choice, Store(Path(store_root), offline=True, elsewhere=tuple(map(Path, elsewhere))), options)
+        return _neural(_needs(choice, _store(store_root, elsewhere), options), options)
     except (ModelMissing, NetworkError) as refused:
         return _embedded(store_root, refused.sentence)
+
+
+def planned_engine(
+    choice: Choice, store_root: str, elsewhere: Sequence[str] = (), options: FaceOptions = _DEFAULTS
+) -> tuple[str, str]:
+    """The name of the engine that `open_face_engine` would try, and why, without loading a network."""
+    if choice == "embedded":
+        return MeshFaceEngine.name, "the configuration asks for it"
+    try:
+        needs = _needs(choice, _store(store_root, elsewhere), options)
+    except (ModelMissing, NetworkError) as refused:
+        return MeshFaceEngine.name, refused.sentence
+    return NeuralFaceEngine.name, f"{needs.swappers[0].name} on {needs.gpu or 'cpu'}"
+
+
+def _store(store_root: str, elsewhere: Sequence[str]) -> Store:
+    return Store(Path(store_root), offline=True, elsewhere=tuple(map(Path, elsewhere)))
 
 
 def _embedded(store_root: str, why: str) -> MeshFaceEngine:
@@ -48,17 +66,35 @@ def _embedded(store_root: str, why: str) -> MeshFaceEngine:
     return engine
 
 
-def _neural(choice: Choice, store: Store, options: FaceOptions) -> NeuralFaceEngine:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Needs:
+    """What the neural engine must have: files that are whole, and what runs them; `gpu` None is the CPU."""
+
+    store: Store
+    swappers: Sequence[Path]
+    detector: Path
+    encoder: Path
+    gpu: GpuRuntime | None
+
+
+def _needs(choice: Choice, store: Store, options: FaceOptions) -> _Needs:
     """Raises `ModelMissing` or `NetworkError` with what is in the way: cheap questions first."""
     swappers = swapper_choice.files(store, options.swapper)
     gpu = options.gpu_runtime if available("cuda") else None
     if gpu is None and choice == "auto":
         raise NetworkError("this ONNX Runtime has no GPU, and on a CPU the neural engine takes seconds a frame")
-    opener = GraphOpener(gpu, cache=options.cache)
-    detector = Scrfd(opener.open(store.path(SCRFD_10G), SCRFD_CONTRACT, shapes=PICTURES))
-    encoder = ArcFace(opener.open(store.path(ARCFACE_R50), ARCFACE_CONTRACT, shapes=FACES))
-    swapper, path, refused = swapper_choice.open_swapper(swappers, opener)
-    edges, masks = mask_choice.open_edges(store, options.masks, swapper.size_px, opener)
+    return _Needs(
+        store=store, swappers=swappers, detector=store.path(SCRFD_10G), encoder=store.path(ARCFACE_R50), gpu=gpu
+    )
+
+
+def _neural(needs: _Needs, options: FaceOptions) -> NeuralFaceEngine:
+    """Raises `NetworkError` for a network that is another, or answers nonsense where it would run."""
+    opener = GraphOpener(needs.gpu, cache=options.cache)
+    detector = Scrfd(opener.open(needs.detector, SCRFD_CONTRACT, shapes=PICTURES))
+    encoder = ArcFace(opener.open(needs.encoder, ARCFACE_CONTRACT, shapes=FACES))
+    swapper, path, refused = swapper_choice.open_swapper(needs.swappers, opener)
+    edges, masks = mask_choice.open_edges(needs.store, options.masks, swapper.size_px, opener)
     engine = NeuralFaceEngine(detector, encoder, swapper, edges=edges)
     engine.warm_up()
     engine.why = " ".join([f"{path.name} on {opener.provider}", *masks, *refused, *opener.said])

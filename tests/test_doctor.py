@@ -11,7 +11,8 @@ from rich.console import Console
 
 from mirage_rtc import doctor, encoder_probe, signing_key
 from mirage_rtc.config import Config, load
-from mirage_rtc.doctor import DEPENDENCIES, Finding, examine
+from mirage_rtc.doctor import DEPENDENCIES, examine
+from mirage_rtc.finding import Finding
 
 ROOT = Path(__file__).resolve().parent.parent
 

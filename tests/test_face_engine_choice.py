@@ -10,7 +10,7 @@ import pytest
 from models import face_engine_choice, swapper_choice
 from models.catalog import EMBEDDED
 from models.engines import FaceEngine, IdentitySource
-from models.face_engine_choice import Choice, open_face_engine
+from models.face_engine_choice import Choice, open_face_engine, planned_engine
 from models.model_spec import ModelSpec
 from models.neural_face_catalog import ARCFACE_R50, INSWAPPER_FP16, INSWAPPER_FP32, SCRFD_10G
 from tests.asset_frames import MODELS, picture, with_golden
@@ -146,3 +146,19 @@ def test_weights_in_another_folder_are_used_where_they_lie(
     (weights / "buffalo_l").rename(other / "buffalo_l")
     assert open_face_engine("neural", str(weights)).name == "mesh"
     assert open_face_engine("neural", str(weights), [str(other)]).name == "neural"
+
+
+@with_golden
+def test_what_would_run_is_told_without_loading_it(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the doctor: the same answer as the lane's, of files alone."""
+    monkeypatch.setattr(face_engine_choice, "GraphOpener", None)
+    monkeypatch.setattr(face_engine_choice, "available", lambda provider: provider == "cuda")
+    assert planned_engine("auto", str(weights)) == ("neural", "inswapper_128_fp16.onnx on cuda")
+    assert planned_engine("embedded", str(weights))[0] == "mesh"
+    monkeypatch.setattr(face_engine_choice, "available", lambda _: False)
+    assert planned_engine("neural", str(weights)) == ("neural", "inswapper_128_fp16.onnx on cpu")
+    name, why = planned_engine("auto", str(weights))
+    assert (name, "no GPU" in why) == ("mesh", True)
+    (weights / SCRFD_10G.relative).unlink()
+    name, why = planned_engine("neural", str(weights))
+    assert (name, "models fetch det_10g.onnx" in why) == ("mesh", True)
