@@ -1,18 +1,19 @@
 """The other side of an inference lane: one process, one thread, one engine. Started by `inference.Lane`.
 
-It answers one numbered job at a time over a pipe and ends when the pipe does, so that it never outlives the server. It
-is a process, not a thread, because numpy and WORLD hold the GIL for longer than a packet may wait on the event loop,
-and because a hung process can be killed.
+It answers numbered jobs over a socket, one at a time or several calls' frames at once, and ends when the socket does,
+so that it never outlives the server. It is a process, not a thread, because numpy and WORLD hold the GIL for longer
+than a packet may wait on the event loop, and because a hung process can be killed.
 """
 
 import importlib
 import os
 import signal
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
+from mirage_rtc.lane_wire import Wire
 from models.engines import PortraitError
 
 
@@ -32,10 +33,16 @@ class LaneSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """The first message of a worker: its engine is loaded and warm; `why` it and no other, where there was a choice."""
+    """The first message of a worker: its engine is loaded and warm; `why` it and no other, where there was a choice.
+
+    `extras` are the engines that it can bring in besides, when a call asks for them; up to `batch_max` frames may be
+    sent at once.
+    """
 
     engine_name: str
     why: str = ""
+    extras: tuple[str, ...] = ()
+    batch_max: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,43 +74,72 @@ class Pipeline(Protocol):
         """Do one job."""
 
 
+@runtime_checkable
+class BatchPipeline(Protocol):
+    """A pipeline that may do better with several jobs at once; `batch_max` says with how many, 1 with none."""
+
+    batch_max: int
+
+    def handle_batch(self, jobs: Sequence[Any]) -> list[Any]:
+        """Do jobs of different calls: an answer for each, or the exception that `handle` would have raised."""
+
+
 def _resolve(path: str) -> Callable[..., Any]:
     module, _, name = path.partition(":")
     found: Callable[..., Any] = getattr(importlib.import_module(module), name)
     return found
 
 
-def _answer(pipeline: Pipeline, job: Any) -> Done | Refused | Failed:
+def _answers(pipeline: Pipeline, jobs: Sequence[Any]) -> list[Done | Refused | Failed]:
+    if len(jobs) == 1 or not isinstance(pipeline, BatchPipeline):
+        return [_told(_handled(pipeline, job)) for job in jobs]
     try:
-        return Done(value=pipeline.handle(job))
-    except PortraitError as refused:
-        return Refused(code=refused.code, sentence=refused.sentence)
+        answers = pipeline.handle_batch(jobs)
+    except Exception as error:  # noqa: BLE001 - an engine may raise anything, and the calls must go on
+        answers = [error] * len(jobs)
+    if len(answers) != len(jobs):
+        answers = [ValueError()] * len(jobs)  # whose they are cannot be told
+    return [_told(answer) for answer in answers]
+
+
+def _handled(pipeline: Pipeline, job: Any) -> Any:
+    try:
+        return pipeline.handle(job)
     except Exception as error:  # noqa: BLE001 - an engine may raise anything, and the call must go on
-        return Failed(error=type(error).__name__)
+        return error
 
 
-def _serve(connection: Connection, pipeline: Pipeline) -> None:
+def _told(answer: Any) -> Done | Refused | Failed:
+    if isinstance(answer, PortraitError):
+        return Refused(code=answer.code, sentence=answer.sentence)
+    if isinstance(answer, Exception):
+        return Failed(error=type(answer).__name__)
+    return Done(value=answer)
+
+
+def _serve(wire: Wire, pipeline: Pipeline) -> None:
     while True:
         try:
-            number, job = connection.recv()
+            asked = wire.receive()
         except (EOFError, OSError):
             return
-        connection.send((number, _answer(pipeline, job)))
+        answers = _answers(pipeline, [job for _, job in asked])
+        wire.send([(number, answer) for (number, _), answer in zip(asked, answers, strict=True)])
 
 
 def main(descriptor: int) -> None:
-    """Load the engine that the first message names, say so, answer jobs until the pipe closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's; it closes the pipe
-    connection = Connection(descriptor)
-    spec: LaneSpec = connection.recv()
+    """Load the engine that the first message names, say so, answer jobs until the socket closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's; it closes the socket
+    wire = Wire(socket.socket(fileno=descriptor))
+    spec: LaneSpec = wire.receive()
     if spec.nice and hasattr(os, "nice"):
         os.nice(spec.nice)
     try:
         ready, pipeline = _start(spec)
     except Exception as error:  # noqa: BLE001 - told to the server, which says what to do
-        return connection.send(Failed(error=type(error).__name__))
-    connection.send(ready)
-    return _serve(connection, pipeline)
+        return wire.send(Failed(error=type(error).__name__))
+    wire.send(ready)
+    return _serve(wire, pipeline)
 
 
 def _start(spec: LaneSpec) -> tuple[Ready, Pipeline]:
@@ -111,4 +147,7 @@ def _start(spec: LaneSpec) -> tuple[Ready, Pipeline]:
     pipeline: Pipeline = _resolve(spec.pipeline)(engine)
     for job in spec.warm_up:
         pipeline.handle(job)
-    return Ready(engine_name=engine.name, why=getattr(engine, "why", "")), pipeline
+    extras = getattr(engine, "extras", ())
+    batch_max = pipeline.batch_max if isinstance(pipeline, BatchPipeline) else 1
+    ready = Ready(engine_name=engine.name, why=getattr(engine, "why", ""), extras=extras, batch_max=batch_max)
+    return ready, pipeline

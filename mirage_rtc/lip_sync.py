@@ -4,6 +4,7 @@ Audio is the master timeline: its head is the capture time of the newest sample 
 it. Sound is never dropped, held or stretched for the sake of a picture. Without sound every picture is in time.
 """
 
+import math
 from collections.abc import Callable
 
 LATE_S = 0.150
@@ -53,6 +54,12 @@ class SyncRule:
             return False
         self._shown_s = now_s
         return True
+
+    def left_s(self, picture_capture_s: float, now_s: float) -> float:
+        """How long until `passes` says no to a picture; infinite while it says yes to any."""
+        if self._audio_head_s is None or self._shown_s is None or now_s - self._shown_s >= ALIVE_S:
+            return math.inf
+        return LATE_S + self.skew_ms(picture_capture_s) / 1000.0
 
     def drift_s(self, picture_capture_s: float) -> float:
         """Note a picture that is about to be sent: by how much pictures are ahead (+) or behind (-) when that lasts.

@@ -2,6 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from mirage_rtc.picture_metrics import PictureMetrics
+
 _STAGE_BUCKETS_MS = (0.5, 1, 2, 3, 5, 8, 12, 18, 25, 35, 50, 80, 120, 250, 500)
 _LAG_BUCKETS_MS = (0.5, 1, 2, 3, 5, 7, 10, 15, 25, 50, 100, 250, 1000)
 _RATIO_BUCKETS = (0.1, 0.2, 0.28, 0.4, 0.55, 0.65, 0.75, 0.8, 1.0, 1.5, 3.0)
@@ -18,6 +20,7 @@ class Metrics:
         take = self.registry
         self.frames_in = Counter("mirage_video_frames_in", "Raw pictures taken in.", registry=take)
         self.pictures_out = Counter("mirage_video_pictures_out", "Pictures sent.", ["kind"], registry=take)
+        self.pictures = PictureMetrics(take)
         self.engine_errors = Counter(
             "mirage_engine_errors", "Jobs an engine did not do.", ["engine", "reason"], registry=take
         )

@@ -5,6 +5,7 @@ server's side, so that a new worker starts with it.
 """
 
 import contextlib
+from dataclasses import replace
 
 from mirage_rtc.badge import I420
 from mirage_rtc.errors import MirageError
@@ -12,6 +13,9 @@ from mirage_rtc.inference import EngineFailed, Lane, LaneDown
 from mirage_rtc.swap_pipeline import CloseFace, OpenFace, SwapFrame, SwappedFrame, WearFace
 from mirage_rtc.voice_pipeline import CloseVoice, ConvertedHop, ConvertHop, OpenVoice, SetVoice
 from models.engines import IdentitySource, Samples, VoiceSettings
+
+PATIENCE_S = 2 / 30
+"""A frame may wait so long unless its path says otherwise: two frames' time."""
 
 
 class FaceSeat:
@@ -29,26 +33,31 @@ class FaceSeat:
         """Wear `identity` from the next swap on."""
         self._wanted = identity
 
-    async def swap(self, i420: I420, time_s: float) -> SwappedFrame:
-        """Swap one picture. Raises LaneDown, EngineFailed or BadInput."""
+    async def swap(self, i420: I420, time_s: float, *, patience_s: float = PATIENCE_S) -> SwappedFrame:
+        """Swap one picture; it is worthless when it has waited for the lane for `patience_s`.
+
+        Raises Late then, or LaneDown, EngineFailed or BadInput.
+        """
         await self._settle()
-        swapped: SwappedFrame = await self._lane.run(SwapFrame(call_id=self._call_id, i420=i420, time_s=time_s))
-        return swapped
+        job = SwapFrame(call_id=self._call_id, i420=i420, time_s=time_s)
+        served = await self._lane.run_frame(job, call_id=self._call_id, patience_s=patience_s)
+        swapped: SwappedFrame = served.value
+        return replace(swapped, waited_ms=served.waited_ms, batch=served.batch)
 
     async def close(self) -> None:
         """Give the seat up."""
         with contextlib.suppress(LaneDown, EngineFailed):
-            await self._lane.run(CloseFace(call_id=self._call_id))
+            await self._lane.run(CloseFace(call_id=self._call_id), call_id=self._call_id)
 
     async def _settle(self) -> None:
         """Bring the worker's state up to what is wanted."""
         wanted, epoch = self._wanted, self._lane.epoch
         if self._epoch != epoch:
-            await self._lane.run(
-                OpenFace(call_id=self._call_id, max_faces=self._max_faces, identity=wanted), settling=True
-            )
+            opening = OpenFace(call_id=self._call_id, max_faces=self._max_faces, identity=wanted)
+            await self._lane.run(opening, settling=True, call_id=self._call_id)
         elif self._worn is not wanted:
-            await self._lane.run(WearFace(call_id=self._call_id, identity=wanted), settling=True)
+            wearing = WearFace(call_id=self._call_id, identity=wanted)
+            await self._lane.run(wearing, settling=True, call_id=self._call_id)
         self._epoch, self._worn = epoch, wanted
 
 

@@ -6,14 +6,17 @@ lives here and is pinned to this lane until `CloseFace`.
 
 import time
 from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.engines import FaceBox, FaceEngine, FaceWearer, Frame, IdentitySource
+from models.engines import BatchFaceEngine, FaceBox, FaceEngine, FaceWearer, Frame, IdentitySource, Swap, SwapRequest
+
+T = TypeVar("T")
 
 PREPARED_IDENTITIES = 16
 """Identities kept prepared; the one used longest ago goes first."""
@@ -54,12 +57,17 @@ class SwapFrame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SwappedFrame:
-    """The answer to SwapFrame. `cpu_ms` is the lane thread's CPU time over it, colour included."""
+    """The answer to SwapFrame. `cpu_ms` is the lane thread's CPU time over it, colour included; of a batch, its share.
+
+    `seats` says how long the frame waited for the lane (on the server's side, by the clock) and how many went with it.
+    """
 
     i420: NDArray[np.uint8]
     faces: tuple[FaceBox, ...]
     stage_ms: dict[str, float]
     cpu_ms: float
+    waited_ms: float = 0.0
+    batch: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,12 +91,18 @@ class CloseFace:
     call_id: str
 
 
+class ForeignPicture(Exception):
+    """The engine answered a call's frame with a picture that is another call's, or no picture of that frame."""
+
+
 class SwapPipeline:
     """The face engine's calls and identities."""
 
     def __init__(self, engine: FaceEngine) -> None:
         cv2.setNumThreads(1)  # the lane is one core's worth: more threads would race the encoders
         self._engine = engine
+        self._batching = engine if isinstance(engine, BatchFaceEngine) else None
+        self.batch_max = 1 if self._batching is None else self._batching.batch_max
         self._wearers: dict[str, FaceWearer] = {}
         self._prepared: OrderedDict[str, Any] = OrderedDict()
 
@@ -114,13 +128,30 @@ class SwapPipeline:
                 raise TypeError(type(job).__name__)
         return None
 
+    def handle_batch(self, jobs: Sequence[SwapFrame]) -> list[SwappedFrame | Exception]:
+        """Swap frames of different calls in one run of the engine; what `handle` would raise stands in its place."""
+        if self._batching is None:
+            return [_tried(self._swap, job) for job in jobs]
+        began_s = time.thread_time()
+        requests = [_tried(self._request, job) for job in jobs]
+        asked = [request for request in requests if isinstance(request, SwapRequest)]
+        swaps = iter(_own_pictures(asked, self._batching.swap_batch(asked) if asked else []))
+        done = [request if isinstance(request, Exception) else next(swaps) for request in requests]
+        i420s = [swap if isinstance(swap, Exception) else _tried(_i420, swap.frame) for swap in done]
+        cpu_ms = (time.thread_time() - began_s) * 1000.0 / len(jobs)
+        return [_answer(swap, i420, cpu_ms) for swap, i420 in zip(done, i420s, strict=True)]
+
     def _swap(self, job: SwapFrame) -> SwappedFrame:
         began_s = time.thread_time()
-        frame = np.asarray(cv2.cvtColor(job.i420, cv2.COLOR_YUV2BGR_I420), dtype=np.uint8)
-        swap = self._wearers[job.call_id].swap(frame, job.time_s)
-        i420 = np.asarray(cv2.cvtColor(swap.frame, cv2.COLOR_BGR2YUV_I420), dtype=np.uint8)
+        request = self._request(job)
+        swap = request.wearer.swap(request.frame, request.time_s)
+        i420 = _i420(swap.frame)
         cpu_ms = (time.thread_time() - began_s) * 1000.0
         return SwappedFrame(i420=i420, faces=swap.faces, stage_ms=swap.stage_ms, cpu_ms=cpu_ms)
+
+    def _request(self, job: SwapFrame) -> SwapRequest:
+        frame = np.asarray(cv2.cvtColor(job.i420, cv2.COLOR_YUV2BGR_I420), dtype=np.uint8)
+        return SwapRequest(wearer=self._wearers[job.call_id], frame=frame, time_s=job.time_s)
 
     def _prepare(self, source: IdentitySource | None) -> Any:
         if source is None:
@@ -131,3 +162,46 @@ class SwapPipeline:
         while len(self._prepared) > PREPARED_IDENTITIES:
             self._prepared.popitem(last=False)
         return self._prepared[source.name]
+
+
+def _i420(frame: Frame) -> NDArray[np.uint8]:
+    return np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2YUV_I420), dtype=np.uint8)
+
+
+def _tried(function: Callable[[Any], T], given: Any) -> T | Exception:
+    """What a function gives or raises: one call's fault is not to cost another its frame."""
+    try:
+        return function(given)
+    except Exception as error:  # noqa: BLE001 - an engine may raise anything
+        return error
+
+
+def _own_pictures(requests: Sequence[SwapRequest], swaps: Sequence[Swap | Exception]) -> list[Swap | Exception]:
+    """The answers, without those that lie in another call's memory or are not of their frame's size.
+
+    Engines on a GPU answer from buffers that they use again; two calls in one would show each other's faces.
+    Raises ValueError when there is not one answer for each frame: whose they are cannot be told then.
+    """
+    if len(swaps) != len(requests):
+        raise ValueError("an answer for each frame")
+    checked: list[Swap | Exception] = []
+    for request, swap in zip(requests, swaps, strict=True):
+        others = [other.frame for other in requests if other is not request]
+        others += [other.frame for other in swaps if isinstance(other, Swap) and other is not swap]
+        if isinstance(swap, Exception) or _is_own(swap.frame, request.frame, others):
+            checked.append(swap)
+        else:
+            checked.append(ForeignPicture())
+    return checked
+
+
+def _is_own(picture: Frame, asked: Frame, others: Sequence[Frame]) -> bool:
+    return picture.shape == asked.shape and not any(np.may_share_memory(picture, other) for other in others)
+
+
+def _answer(swap: Swap | Exception, i420: NDArray[np.uint8] | Exception, cpu_ms: float) -> SwappedFrame | Exception:
+    if isinstance(swap, Exception):
+        return swap
+    if isinstance(i420, Exception):
+        return i420
+    return SwappedFrame(i420=i420, faces=swap.faces, stage_ms=swap.stage_ms, cpu_ms=cpu_ms)

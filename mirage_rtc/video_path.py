@@ -16,7 +16,7 @@ from mirage_rtc.call_stats import Rolling
 from mirage_rtc.clock import Clock
 from mirage_rtc.errors import MirageError
 from mirage_rtc.gate import PictureGate, SafePicture
-from mirage_rtc.inference import EngineFailed, LaneDown
+from mirage_rtc.inference import EngineFailed, LaneDown, Late
 from mirage_rtc.lip_sync import SyncRule
 from mirage_rtc.mailbox import Mailbox
 from mirage_rtc.metrics import Metrics
@@ -29,6 +29,10 @@ IDLE_S = 0.25
 """Without a picture for this long the gate's fallback is sent: the far end sees it covered, not stalled."""
 LINE_PICTURES = 8
 """Pictures that may wait for their voice; the oldest goes first."""
+FRESH_PICTURES = 2
+"""So many pictures' time one may wait for the lane, or until its voice is due: then a newer one serves better."""
+_RATES_HZ = (10.0, 60.0)
+"""Bounds of the rate by which that is measured."""
 _WAIT_MIN_S = 0.001
 """A picture this early leaves at once: a timer is no finer."""
 DEFAULT_SIZE_PX = (512, 512)
@@ -72,21 +76,23 @@ class VideoPath:
         self._line: deque[SafePicture] = deque()
         self._lined_up = asyncio.Event()
         self._overtaken = 0
+        self._late = 0
         self._early_s = 0.0
         self._time_s = 0.0
 
     @property
     def dropped(self) -> int:
-        """Pictures dropped on purpose: overwritten before inference or before encoding, or too late for the voice."""
-        return self._incoming.dropped + self._overtaken + self._sync.late
+        """Pictures dropped on purpose: overwritten before inference or before encoding, too late for lane or voice."""
+        return self._incoming.dropped + self._overtaken + self._late + self._sync.late
 
     def push(self, make: MakePicture, *, size_px: tuple[int, int], capture_s: float, is_cheap: bool = False) -> None:
         """Leave the newest raw picture. `is_cheap` says that making it costs less than a thread's turn."""
         self.size_px = size_px
         self._metrics.frames_in.inc()
         self.arrivals.add()
-        generation = self.gate.generation
+        generation, before = self.gate.generation, self._incoming.dropped
         self._incoming.put(_Incoming(make=make, capture_s=capture_s, generation=generation, is_cheap=is_cheap))
+        self._metrics.pictures.dropped("newer", self._incoming.dropped - before)
 
     def flush(self) -> None:
         """Forget every picture on its way: it is of another identity, or raw."""
@@ -100,6 +106,10 @@ class VideoPath:
             incoming = await self._incoming.get()
             try:
                 safe = await self._process(incoming)
+            except Late:  # as if it had not come: what is shown meanwhile is decided where pictures are missed
+                self._late += 1
+                self._metrics.pictures.dropped("expired")
+                continue
             except Exception:  # a fault of ours covers one picture; an ended task would cover the call
                 logger.exception("a picture was not processed")
                 safe = self.gate.fallback(self.size_px)
@@ -111,9 +121,12 @@ class VideoPath:
             safe = await self._wait()
             if safe.kind in ("live", "passthrough"):
                 safe = await self._aligned(safe)
-            if safe.generation == self.gate.generation and self._sync.passes(safe.capture_s, self._clock()):
+            if safe.generation != self.gate.generation:
+                continue
+            if self._sync.passes(safe.capture_s, self._clock()):
                 self._metrics.pictures_out.labels(safe.kind).inc()
                 return safe
+            self._metrics.pictures.dropped("late")
 
     async def _aligned(self, safe: SafePicture) -> SafePicture:
         """Wait for the voice of a picture; when pictures were off for long, the newest one instead, and no waiting."""
@@ -126,7 +139,7 @@ class VideoPath:
         if drift_s >= 0.0:
             return safe
         self._early_s += -drift_s
-        self._overtaken += len(self._line)
+        self._overtake(len(self._line))
         newest = self._line.pop() if self._line else safe
         self._line.clear()
         return newest
@@ -139,7 +152,7 @@ class VideoPath:
         due_s = self._clock() - self._held_s()
         while self._line and (len(self._line) >= LINE_PICTURES or self._line[0].capture_s < due_s):
             self._line.popleft()  # a newer one is here and this one's time has passed
-            self._overtaken += 1
+            self._overtake(1)
         self._line.append(safe)
         self._lined_up.set()
 
@@ -172,10 +185,10 @@ class VideoPath:
         return safe or self.gate.fallback(self.size_px, raw)
 
     async def _swap(self, raw: I420, capture_s: float) -> SwappedFrame | None:
-        """One picture through the lane; None for whatever goes wrong there."""
+        """One picture through the lane; None for whatever goes wrong there. Raises Late."""
         self._time_s = max(self._time_s, capture_s)  # trackers forget when time runs back
         try:
-            swapped = await self.seat.swap(raw, self._time_s)
+            swapped = await self.seat.swap(raw, self._time_s, patience_s=self._patience_s(capture_s))
         except LaneDown:
             self._metrics.engine_errors.labels("face", "lane_down").inc()
             return None
@@ -183,5 +196,18 @@ class VideoPath:
             self._metrics.engine_errors.labels("face", "raised").inc()
             return None
         self._metrics.observe_stages("face", swapped.stage_ms, swapped.cpu_ms)
+        scores = (face.score for face in swapped.faces)
+        self._metrics.pictures.swapped({"queue": swapped.waited_ms}, scores, batch=swapped.batch)
         self.cpu_ms.add(swapped.cpu_ms)
         return swapped
+
+    def _patience_s(self, capture_s: float) -> float:
+        """How long a picture may wait for the lane: less when it would be dropped for its voice's sake."""
+        now_s = self._clock()
+        interval_s = 1.0 / min(max(self.arrivals.per_second(), _RATES_HZ[0]), _RATES_HZ[1])
+        spare_s = capture_s + self._held_s() - now_s
+        return min(max(FRESH_PICTURES * interval_s, spare_s), self._sync.left_s(capture_s, now_s))
+
+    def _overtake(self, count: int) -> None:
+        self._overtaken += count
+        self._metrics.pictures.dropped("overtaken", count)

@@ -24,7 +24,7 @@ def test_the_job_that_is_due_first_goes_first() -> None:
 
 
 def test_jobs_of_one_call_keep_their_order() -> None:
-    """A frame after a change of identity wears the new one, however soon it is due; frames overtake none of their own."""
+    """A frame after a change of identity wears the new one, however soon it is due; frames do not overtake."""
     queue = Queue(8)
     put(queue, "a1", 0.000)
     put(queue, "a-wear", 0.001, patience_s=None)

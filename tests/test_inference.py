@@ -84,7 +84,7 @@ async def test_a_worker_that_hangs_is_killed_and_replaced() -> None:
 
 async def test_a_worker_that_got_no_cpu_is_not_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the kernel's word it only waited: its answer comes late, and it stays."""
-    monkeypatch.setattr("mirage_rtc.inference.run_queue_waits", lambda _: {"1": time.monotonic()})
+    monkeypatch.setattr("mirage_rtc.worker_process.run_queue_waits", lambda _: {"1": time.monotonic()})
     async with _lane(reply_timeout_s=0.2) as lane:
         worker = lane._worker
         await lane.run(("hang", 1.0))
