@@ -160,7 +160,9 @@ async def _composed(settings: Config, key: bytes, log: AuditLog) -> AsyncIterato
     metrics = Metrics()
     encoder = await asyncio.to_thread(encoder_probe.choose, settings.video_encoder)
     logger.info("video encoder", extra={"encoder": encoder.codec, "why": encoder.why})
-    registry = Registry(settings, face=_face(settings), voice=_voice(), audit=log, metrics=metrics, h264=encoder.codec)
+    registry = Registry(
+        settings, face=_face(settings), voice=_voice(settings), audit=log, metrics=metrics, h264=encoder.codec
+    )
     vault, forgetting = _vault(settings, key, registry)
     await registry.start(vault)
     try:
@@ -202,9 +204,11 @@ def _face(settings: Config) -> LaneSpec:
     )
 
 
-def _voice() -> LaneSpec:
+def _voice(settings: Config) -> LaneSpec:
     return LaneSpec(
-        engine="models.voice_engine_choice:open_voice_engine", pipeline="mirage_rtc.voice_pipeline:VoicePipeline"
+        engine="models.voice_engine_choice:open_voice_engine",
+        pipeline="mirage_rtc.voice_pipeline:VoicePipeline",
+        arguments={"choice": settings.voice_engine, "data_dir": str(settings.data_dir)},
     )
 
 

@@ -2,6 +2,7 @@
 
 The timeline is never stretched: a hop that cannot be converted leaves as silence of the same length, and a hole in the
 input is filled with silence. While the voice passes through unconverted a hop is one frame: none waits for another.
+How long a hop is else, the seat says whenever one is cut: an imported voice moves along the hop ladder.
 """
 
 import asyncio
@@ -16,12 +17,14 @@ from mirage_rtc.clock import Clock
 from mirage_rtc.drift import DriftCorrector
 from mirage_rtc.errors import MirageError
 from mirage_rtc.gate import SafeSound, SoundGate
+from mirage_rtc.hop_seam import HopSeam
 from mirage_rtc.inference import EngineFailed, LaneDown
 from mirage_rtc.lip_sync import SyncRule
 from mirage_rtc.metrics import Metrics
 from mirage_rtc.playout import Playout
-from mirage_rtc.seats import VoiceSeat
+from mirage_rtc.voice_metrics import ACCEPT_RATIO
 from mirage_rtc.voice_pipeline import ConvertedHop
+from mirage_rtc.voice_seat import VoiceSeat
 from models.engines import Samples
 
 logger = logging.getLogger(__name__)
@@ -65,9 +68,10 @@ class AudioPath:
         self.hops = 0
         self.hops_silent = 0
         self.ratio = Rolling(clock)
+        self.accepted = Rolling(clock)
+        """1 for a hop under ratio 0.65, 0 for one over it."""
         self._rate_hz = seat.sample_rate_hz
-        self._converted_samples = seat.hop_ms * seat.sample_rate_hz // 1000
-        self._raw_samples = frame_samples if fill else self._converted_samples
+        self._raw_samples = frame_samples if fill else None
         self._backlog_ms = BACKLOG_MS if fill else CHUNK_BACKLOG_MS
         self._sync = sync
         self._metrics = metrics
@@ -80,6 +84,9 @@ class AudioPath:
         self._filled = 0
         self._hops: deque[_Hop] = deque()
         self._arrived = asyncio.Event()
+        self._longest_ms = seat.hop_ms
+        self._seam = HopSeam(self._rate_hz)
+        self._voices = 0
         self._playout = Playout(
             gate=gate,
             clock=clock,
@@ -138,7 +145,9 @@ class AudioPath:
             except Exception:  # a fault of ours silences one hop; an ended task would silence the call
                 logger.exception("a hop was not processed")
                 sound = self.gate.silence(len(hop.samples), capture_s=hop.capture_s)
-            self._playout.put(sound, heard_s=hop.capture_s, spare_s=hop.spare_s)
+            self._playout.put(self._joined(sound), heard_s=hop.capture_s, spare_s=hop.spare_s)
+            if not self.gate.passthrough:
+                await self.seat.advance()
 
     async def next(self) -> SafeSound:
         """The next frame that may be sent: exactly `frame_samples`, paced on the WebRTC path."""
@@ -171,7 +180,9 @@ class AudioPath:
         return True
 
     def _hop_samples(self) -> int:
-        return self._raw_samples if self.gate.passthrough else self._converted_samples
+        if self.gate.passthrough and self._raw_samples is not None:
+            return self._raw_samples
+        return self.seat.hop_ms * self._rate_hz // 1000
 
     def _engine_delay_s(self) -> float:
         return 0.0 if self.gate.passthrough else self.seat.delay_ms / 1000.0
@@ -189,16 +200,24 @@ class AudioPath:
         self.hops += 1
         if self.gate.passthrough:
             return self.gate.raw(hop.samples, capture_s=hop.capture_s, generation=hop.generation)
-        stale = hop.generation != self.gate.generation
-        converted = None if stale or self._behind() else await self._convert(hop)
+        converted = await self._convert(hop) if self._is_due(hop) else None
         capture_s = hop.capture_s - self._engine_delay_s()
         if converted is None:
             self.hops_silent += 1
             return self.gate.silence(len(hop.samples), capture_s=capture_s)
         return self.gate.converted(converted.samples, capture_s=capture_s, generation=hop.generation)
 
-    def _behind(self) -> bool:
-        return sum(len(hop.samples) for hop in self._hops) * 1000 > self._backlog_ms * self._rate_hz
+    def _is_due(self, hop: _Hop) -> bool:
+        """Whether a hop is converted: what was asked for before a flush is not, nor what came too long ago."""
+        if hop.generation != self.gate.generation:
+            return False
+        hop_ms = len(hop.samples) * 1000 // self._rate_hz
+        waiting_ms = sum(len(each.samples) for each in self._hops) * 1000 / self._rate_hz
+        self._metrics.voice.backlog_ms.observe(waiting_ms)
+        if waiting_ms <= max(self._backlog_ms, 2 * hop_ms):
+            return True
+        self.seat.skip(hop_ms)
+        return False
 
     async def _convert(self, hop: _Hop) -> ConvertedHop | None:
         """One hop through the lane; None for whatever goes wrong there."""
@@ -210,7 +229,21 @@ class AudioPath:
         except (EngineFailed, MirageError):
             self._metrics.engine_errors.labels("voice", "raised").inc()
             return None
-        ratio = converted.cpu_ms / self.seat.hop_ms
-        self._metrics.observe_hop(ratio)
-        self.ratio.add(ratio)
+        self._note(converted)
         return converted
+
+    def _note(self, converted: ConvertedHop) -> None:
+        """Count a hop: an imported voice by the time that passed, for on a GPU no CPU is busy meanwhile."""
+        hop_ms = len(converted.samples) * 1000 / self._rate_hz
+        ratio = (converted.cpu_ms if self.seat.ladder is None else converted.run_ms) / hop_ms
+        self._metrics.voice.note(converted, ratio=ratio, hop_ms=hop_ms)
+        self.ratio.add(ratio)
+        self.accepted.add(float(ratio < ACCEPT_RATIO))
+        if hop_ms > self._longest_ms:
+            self._playout.cushion.renew()  # every hop is ready later from here on: that is no jitter
+        self._longest_ms = round(hop_ms)
+
+    def _joined(self, sound: SafeSound) -> SafeSound:
+        """Without a click to the hop before."""
+        afresh, self._voices = self.seat.voices > self._voices, self.seat.voices
+        return self._seam.join(sound, afresh=afresh)

@@ -34,6 +34,11 @@ class Rolling:
         self._trim()
         return statistics.median(value for _, value in self._values) if self._values else 0.0
 
+    def mean(self) -> float:
+        """The mean; 1 without a value, for shares of what went well."""
+        self._trim()
+        return statistics.fmean(value for _, value in self._values) if self._values else 1.0
+
     def _trim(self) -> None:
         oldest_s = self._clock() - WINDOW_S
         while self._values and self._values[0][0] < oldest_s:
@@ -55,6 +60,9 @@ class SessionStats(msgspec.Struct, frozen=True, kw_only=True):
     hops: int = 0
     hops_silent: int = 0
     voice_ratio: float = 0.0
+    voice_hop_ms: int = 0
+    voice_accept_ratio: float = 1.0
+    voice_over_budget: bool = False
     face_cpu_ms: float = 0.0
     video_mark: CaptureMark | None = None
     audio_mark: CaptureMark | None = None

@@ -120,9 +120,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             "before the face, the inside of the mouth."
         ),
     ] = "occlusion"
+    voice_engine: Annotated[
+        Literal["auto", "embedded", "neural"],
+        Meta(description="Which voices there are; auto offers imported ones where a GPU runs them, neural anywhere."),
+    ] = "auto"
     hop_ms: Annotated[
         Literal[40, 60, 80, 100, 120, 160, 200],
-        Meta(description="Step of the voice conversion at the start of a call."),
+        Meta(description="Step of built-in voices, and of imported ones at first: when slow, those grow it."),
     ] = 40
     face_lanes: Annotated[int, Meta(ge=1, le=32, description="Processes that swap faces.")] = 1
     voice_lanes: Annotated[int, Meta(ge=1, le=32, description="Processes that convert voices.")] = 1

@@ -1,10 +1,9 @@
 """How long a hop of the neural voice is, by what hops cost: the spec's adaptation rules for sound, as a pure machine.
 
 No clock and no I/O: a hop is told when it was converted, and time is the hops. One `HopLadder` belongs to one engine in
-one call; the embedded voice has none. To wire it in: `AudioPath._convert` tells it the run time in `ConvertedHop` and
-the hop's own length. On `GROW` or `SHRINK` the seat asks the lane for the new hop (`VoicePipeline`, between two hops)
-and the path cuts the next hop at `hop_ms`. On `FAILED` the seat opens the embedded engine for the call, hops go silent
-until it is open (never the raw voice), and the client is told. `over_budget` is shown there as "over 250 ms".
+one call; the embedded voice has none. `voice_seat` holds it and tells it each hop's run time in the lane's worker;
+`audio_path` cuts the next hop at `hop_ms`. On `FAILED` the seat begins the embedded voice, hops are silent until it is
+open (never the raw voice), and the client is told. `over_budget` is shown there as "over 250 ms".
 """
 
 from collections import deque
@@ -51,6 +50,8 @@ class HopLadder:
         self.failed = False
         self.hops = 0
         self.accepted = 0
+        self.last_ratio = 0.0
+        """Of the hop that was observed last."""
 
     @property
     def hop_ms(self) -> int:
@@ -75,7 +76,7 @@ class HopLadder:
         """
         if hop_ms <= 0:
             raise ValueError("A hop has a length.")
-        ratio = runtime_ms / hop_ms
+        ratio = self.last_ratio = runtime_ms / hop_ms
         self.hops += 1
         self.accepted += ratio < ACCEPT_BELOW
         self._slow = self._slow + 1 if ratio > FAIL_ABOVE else 0

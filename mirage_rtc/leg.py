@@ -17,8 +17,9 @@ from mirage_rtc.gate import FailPolicy, PictureGate, PictureKind, SafePicture, S
 from mirage_rtc.inference import Lane
 from mirage_rtc.lip_sync import OPUS_LOOKAHEAD_S, SyncRule
 from mirage_rtc.metrics import Metrics
-from mirage_rtc.seats import FaceSeat, VoiceSeat
+from mirage_rtc.seats import FaceSeat
 from mirage_rtc.video_path import VideoPath
+from mirage_rtc.voice_seat import FellBack, VoiceSeat
 from models.engines import IdentitySource, VoiceSettings
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,8 @@ class Wishes:
 
     identity: IdentitySource
     voice: VoiceSettings
+    fallback_voice: VoiceSettings = VoiceSettings()
+    """The embedded voice that speaks where an imported one cannot."""
     passthrough_face: bool = False
     passthrough_voice: bool = False
     muted_audio: bool = False
@@ -60,6 +63,9 @@ class LegParts:
     metrics: Metrics
     on_picture: Callable[[PictureKind], None] = lambda _: None
     on_sound: Callable[[SoundKind], None] = lambda _: None
+    on_voice: Callable[[], None] = lambda: None
+    """Told when another voice engine speaks, or it takes longer than before."""
+    on_fallback: Callable[[FellBack], None] = lambda _: None
     on_degrade: Callable[[float], None] = lambda _: None
     """Told by how many ms the audio leads when it leads the pictures too far; at most once a second."""
 
@@ -85,6 +91,9 @@ class Leg:
             sample_rate_hz=sample_rate_hz,
             hop_ms=parts.hop_ms,
             settings=wishes.voice,
+            fallback=wishes.fallback_voice,
+            on_fallback=parts.on_fallback,
+            on_change=parts.on_voice,
         )
         self.sync = SyncRule(parts.on_degrade)
         self.video = VideoPath(
@@ -119,7 +128,7 @@ class Leg:
         """Do as asked; nothing that the former wishes allowed, and these do not, leaves after this returns."""
         former, self._wishes = self._wishes, wishes
         if wishes.voice is not former.voice:
-            self._voice.set_voice(wishes.voice)
+            self._voice.set_voice(wishes.voice, fallback=wishes.fallback_voice)
         new_face = wishes.identity.name != former.identity.name
         if new_face:
             self._face.wear(wishes.identity)
@@ -147,8 +156,14 @@ class Leg:
         self.audio_ms.add(latency_ms)
         self._metrics.latency_ms.labels("audio").observe(latency_ms)
 
+    @property
+    def voice(self) -> VoiceSeat:
+        """Which voice speaks, and how well it keeps up."""
+        return self._voice
+
     def stats(self) -> SessionStats:
         """The last seconds' figures."""
+        ladder = self._voice.ladder
         return SessionStats(
             fps_in=self.video.arrivals.per_second(),
             fps_out=self.pictures.per_second(),
@@ -162,6 +177,9 @@ class Leg:
             hops=self.audio.hops,
             hops_silent=self.audio.hops_silent,
             voice_ratio=self.audio.ratio.median(),
+            voice_hop_ms=self._voice.hop_ms,
+            voice_accept_ratio=self.audio.accepted.mean() if ladder is None else ladder.accept_ratio,
+            voice_over_budget=self._voice.over_budget,
             face_cpu_ms=self.video.cpu_ms.median(),
         )
 

@@ -3,13 +3,11 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from mirage_rtc.picture_metrics import PictureMetrics
+from mirage_rtc.voice_metrics import VoiceMetrics
 
 _STAGE_BUCKETS_MS = (0.5, 1, 2, 3, 5, 8, 12, 18, 25, 35, 50, 80, 120, 250, 500)
 _LAG_BUCKETS_MS = (0.5, 1, 2, 3, 5, 7, 10, 15, 25, 50, 100, 250, 1000)
-_RATIO_BUCKETS = (0.1, 0.2, 0.28, 0.4, 0.55, 0.65, 0.75, 0.8, 1.0, 1.5, 3.0)
 _LATENCY_BUCKETS_MS = (10, 20, 30, 40, 60, 80, 100, 125, 150, 200, 250, 350, 500, 1000)
-ACCEPT_RATIO = 0.65
-"""A hop whose runtime over real time is below this is accepted (specification, Voice Pipeline)."""
 
 
 class Metrics:
@@ -27,11 +25,7 @@ class Metrics:
         self.stage_ms = Histogram(
             "mirage_stage_cpu_ms", "CPU ms of a stage.", ["engine", "stage"], buckets=_STAGE_BUCKETS_MS, registry=take
         )
-        self.hops = Counter("mirage_voice_hops", "Hops converted.", registry=take)
-        self.hops_accepted = Counter("mirage_voice_hops_accepted", "Hops under ratio 0.65.", registry=take)
-        self.hop_ratio = Histogram(
-            "mirage_voice_ratio", "Runtime over real time of a hop.", buckets=_RATIO_BUCKETS, registry=take
-        )
+        self.voice = VoiceMetrics(take)
         self.latency_ms = Histogram(
             "mirage_latency_ms",
             "Capture to hand-over to the encoder.",
@@ -58,10 +52,3 @@ class Metrics:
         for stage, cpu_ms in stage_ms.items():
             self.stage_ms.labels(engine, stage).observe(cpu_ms)
         self.stage_ms.labels(engine, "total").observe(total_ms)
-
-    def observe_hop(self, ratio: float) -> None:
-        """Record one hop's runtime over real time."""
-        self.hops.inc()
-        self.hop_ratio.observe(ratio)
-        if ratio < ACCEPT_RATIO:
-            self.hops_accepted.inc()

@@ -32,6 +32,7 @@ from mirage_rtc.session import Session, Surroundings
 from mirage_rtc.swap_pipeline import ForgetIdentity, InspectPortrait
 from mirage_rtc.voice_pipeline import MeasureVoice, UnusableClip
 from models.engines import Frame, Samples, VoiceProfile
+from models.imported_voices import ImportedVoice, ImportedVoices
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class EngineReport(msgspec.Struct, frozen=True, kw_only=True):
     face_why: str
     voice_name: str
     voice_state: LaneState
+    voice_why: str
     ready: bool
 
 
@@ -92,6 +94,7 @@ class Registry:
             ),
             advertise_ips=config.advertise_ips,
         )
+        self._imported = ImportedVoices(config.data_dir)
         self._housekeeping = Housekeeping()
         self._vault: IdentityVault | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -145,8 +148,15 @@ class Registry:
             face_why=face.engine_why,
             voice_name=voice.engine_name,
             voice_state=voice.state,
+            voice_why=voice.engine_why,
             ready=not self._draining and all(lane.state == "ready" for lane in self._lanes()),
         )
+
+    def imported_voices(self) -> Mapping[str, ImportedVoice]:
+        """By name: what can be worn now. Read from the disk, so that a voice that was removed is not among them."""
+        if not all(lane.engine_extras for lane in self._voice_lanes):
+            return {}
+        return self._imported.offered()
 
     async def inspect_portrait(self, portrait: Frame) -> None:
         """Raises BadInput when no identity can be made of a portrait, Unavailable when nobody can tell now."""
@@ -187,7 +197,8 @@ class Registry:
         def on_state(state: LaneState) -> None:
             self._metrics.lane_starts.labels(name, state).inc()
             if lane.engine_name:
-                self._metrics.engines.labels(name, lane.engine_name).set(state == "ready")
+                for engine in (lane.engine_name, *lane.engine_extras):
+                    self._metrics.engines.labels(name, engine).set(state == "ready")
             self._audit.record("lane", engine=name, state=state)
             for session in self._all():
                 session.engines_changed()
@@ -208,6 +219,7 @@ class Registry:
             fail_policy=self._config.fail_policy,
             max_faces=self._config.max_faces,
             hop_ms=self._config.hop_ms,
+            imported_voices=self.imported_voices,
             on_leg_closed=self._housekeeping.want,
         )
 

@@ -1,6 +1,6 @@
-"""A call's seat in a lane: opens its state there, and opens it again after the lane's worker was replaced.
+"""A call's seat in the face lane: opens its state there, and opens it again after the lane's worker was replaced.
 
-`video_path` and `audio_path` hold one each. What a call is to wear or to sound like is remembered here, on the
+`video_path` holds one; `voice_seat` is its like for the voice. What a call is to wear is remembered here, on the
 server's side, so that a new worker starts with it.
 """
 
@@ -8,11 +8,9 @@ import contextlib
 from dataclasses import replace
 
 from mirage_rtc.badge import I420
-from mirage_rtc.errors import MirageError
 from mirage_rtc.inference import EngineFailed, Lane, LaneDown
 from mirage_rtc.swap_pipeline import CloseFace, OpenFace, SwapFrame, SwappedFrame, WearFace
-from mirage_rtc.voice_pipeline import CloseVoice, ConvertedHop, ConvertHop, OpenVoice, SetVoice
-from models.engines import IdentitySource, Samples, VoiceSettings
+from models.engines import IdentitySource
 
 PATIENCE_S = 2 / 30
 """A frame may wait so long unless its path says otherwise: two frames' time."""
@@ -59,51 +57,3 @@ class FaceSeat:
             wearing = WearFace(call_id=self._call_id, identity=wanted)
             await self._lane.run(wearing, settling=True, call_id=self._call_id)
         self._epoch, self._worn = epoch, wanted
-
-
-class VoiceSeat:
-    """One call in the voice lane. `convert` is called by one task only."""
-
-    def __init__(self, lane: Lane, *, call_id: str, sample_rate_hz: int, hop_ms: int, settings: VoiceSettings) -> None:
-        self.sample_rate_hz = sample_rate_hz
-        self.hop_ms = hop_ms
-        self.delay_ms = 0.0
-        self._lane = lane
-        self._call_id = call_id
-        self._wanted = settings
-        self._spoken = settings
-        self._epoch = 0
-
-    def set_voice(self, settings: VoiceSettings) -> None:
-        """Sound like `settings` from the next hop on."""
-        self._wanted = settings
-
-    async def open(self) -> None:
-        """Have the state made before the first hop needs it; where that fails `convert` tries again, and says why."""
-        with contextlib.suppress(LaneDown, EngineFailed, MirageError):
-            await self._settle()
-
-    async def convert(self, samples: Samples) -> ConvertedHop:
-        """Convert one hop. Raises LaneDown or EngineFailed."""
-        await self._settle()
-        converted: ConvertedHop = await self._lane.run(ConvertHop(call_id=self._call_id, samples=samples))
-        return converted
-
-    async def close(self) -> None:
-        """Give the seat up."""
-        with contextlib.suppress(LaneDown, EngineFailed):
-            await self._lane.run(CloseVoice(call_id=self._call_id))
-
-    async def _settle(self) -> None:
-        """Bring the worker's state up to what is wanted."""
-        wanted, epoch = self._wanted, self._lane.epoch
-        if self._epoch != epoch:
-            self.delay_ms = await self._lane.run(
-                OpenVoice(
-                    call_id=self._call_id, sample_rate_hz=self.sample_rate_hz, hop_ms=self.hop_ms, settings=wanted
-                ),
-                settling=True,
-            )
-        elif self._spoken is not wanted:
-            await self._lane.run(SetVoice(call_id=self._call_id, settings=wanted))
-        self._epoch, self._spoken = epoch, wanted

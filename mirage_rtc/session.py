@@ -5,8 +5,10 @@ touches pixels: wishes go down to the leg, events go up through the listener.
 """
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from mirage_rtc.audit import AuditLog
@@ -22,8 +24,12 @@ from mirage_rtc.leg import Leg, LegParts, Wishes
 from mirage_rtc.metrics import Metrics
 from mirage_rtc.rtc_leg import Encoding, RtcLeg
 from mirage_rtc.session_events import Closed, DegradeWanted, Notice, SessionEvent, SessionState, StateChanged, Transport
-from models import voice_presets
+from mirage_rtc.voice_seat import FellBack
+from models import rvc_voice_engine, voice_presets
 from models.engines import IdentitySource, VoiceSettings
+from models.imported_voices import ImportedVoice, is_imported
+
+logger = logging.getLogger(__name__)
 
 Emit = Callable[[SessionEvent], None]
 
@@ -47,6 +53,8 @@ class Surroundings:
     fail_policy: FailPolicy
     max_faces: int
     hop_ms: int
+    imported_voices: Callable[[], Mapping[str, ImportedVoice]] = dict
+    """By name, as they are on offer now."""
     on_leg_closed: Callable[[], None] = lambda: None
 
 
@@ -119,14 +127,16 @@ class Session:
         self._wish("identity", {"identity_id": identity_id}, identity=source)
 
     async def set_voice(self, settings: VoiceSettings) -> None:
-        """Change the voice. Raises BadInput "voice_unknown" or "voice_too_close"."""
+        """Change the voice. Raises BadInput "voice_unknown", "voice_too_close" or "voice_control"."""
+        if is_imported(settings):
+            return self._wear_voice(settings)
         if settings.preset not in {preset.name for preset in voice_presets.PRESETS}:
-            raise BadInput("voice_unknown", "There is no such voice: choose one of those the server listed.")
+            raise _unknown_voice()
         try:
             voice_presets.check(settings)
         except ValueError as too_close:
             raise BadInput("voice_too_close", str(too_close)) from None
-        self._wish("voice", {"preset": settings.preset}, voice=settings)
+        return self._wish("voice", {"preset": settings.preset}, voice=settings, fallback_voice=settings)
 
     def set_passthrough(self, *, face: bool, voice: bool) -> None:
         """Send the raw picture or voice, or stop it: after this returns no raw one leaves. Raises Forbidden."""
@@ -147,6 +157,7 @@ class Session:
     def state(self) -> SessionState:
         """How the call stands."""
         wishes, around = self._wishes, self._around
+        seat = None if self._leg is None else self._leg.voice
         return SessionState(
             identity=self._identity,
             voice=wishes.voice,
@@ -159,8 +170,10 @@ class Session:
             sound=self._sound or "waiting",
             face_engine=around.face_lane.engine_name,
             face_engine_state=around.face_lane.state,
-            voice_engine=around.voice_lane.engine_name,
+            voice_engine=(seat and seat.engine) or around.voice_lane.engine_name,
             voice_engine_state=around.voice_lane.state,
+            voice_over_budget=seat is not None and seat.over_budget,
+            voice_preparing=seat is not None and seat.is_preparing,
             transport=self._transport(),
         )
 
@@ -204,6 +217,31 @@ class Session:
             self._identity = self._around.vault.default_id
             return self._around.vault.source(self.subject, self._identity)
 
+    def _wear_voice(self, settings: VoiceSettings) -> None:
+        """Change to an imported voice, or move its controls."""
+        voice = self._around.imported_voices().get(settings.preset)
+        if voice is None:
+            raise _unknown_voice()
+        try:
+            rvc_voice_engine.check(settings)
+        except ValueError as impossible:
+            raise BadInput("voice_control", str(impossible)) from None
+        self._wish("voice", {"preset": "imported", "receipt_id": voice.receipt_id}, voice=settings)
+
+    def _fall_back(self, leg: int, fell: FellBack) -> None:
+        """A leg gave an imported voice up: the embedded one is what is worn from here on."""
+        if leg != self._legs or self.closed:
+            return
+        around = self._around
+        around.metrics.voice.fallbacks.labels(fell.reason).inc()
+        logger.warning("an imported voice was given up", extra={"reason": fell.reason, "code": fell.code})
+        if is_imported(self._wishes.voice):
+            self._wishes = replace(self._wishes, voice=fell.to)
+        around.audit.record("voice_fallback", session_id=self.id, code=fell.code, preset=fell.to.preset)
+        if self._emit is not None:
+            self._emit(Notice(code=fell.code, sentence=fell.sentence, severity="warning"))
+        self._announce()
+
     def _wish(self, event: str, fields: dict[str, Any], **changes: Any) -> None:
         """Take a changed wish down to the leg, into the audit log and to the listener."""
         self._wishes = replace(self._wishes, **changes)
@@ -228,6 +266,8 @@ class Session:
             metrics=around.metrics,
             on_picture=self._see,
             on_sound=self._hear,
+            on_voice=self._announce,
+            on_fallback=partial(self._fall_back, number),
             on_degrade=self._ask_for_less,
         )
 
@@ -287,3 +327,7 @@ class Session:
     def _announce(self) -> None:
         if self._emit is not None and not self.closed:
             self._emit(StateChanged(state=self.state()))
+
+
+def _unknown_voice() -> BadInput:
+    return BadInput("voice_unknown", "There is no such voice: choose one of those the server listed.")

@@ -26,6 +26,10 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
     face_engine_state: str
     voice_engine: str
     voice_engine_state: str
+    voice_over_budget: bool = False
+    """An imported voice's hops are so long that the call takes over 250 ms."""
+    voice_preparing: bool = False
+    """The voice that was chosen is being loaded; another one speaks."""
     transport: Transport
 
 

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from mirage_rtc.errors import BadInput, Unavailable
 from mirage_rtc.voice_options import VoiceOptions
+from models.imported_voices import NETWORKS_FOLDER, VOICES_FOLDER
 from models.runtime import Graph, NetworkError, OnnxGraph
 from models.voice_graph import LADDER, Rung
 from models.voice_networks import NETWORKS, VoiceNetworkStore
@@ -28,13 +29,9 @@ from models.voice_store import VoiceConsent, VoiceRecord, VoiceStore, voice_id
 PITCH_HZ = (50, 1100)
 
 
-FOLDER = "voices"
-NETWORKS_FOLDER = "voice-networks"
-
-
 def run(options: VoiceOptions, data_dir: Path, console: Console) -> int:
     """Carry out one command; returns the exit code. Raises `MirageError` with what to do instead."""
-    store = VoiceStore(data_dir / FOLDER)
+    store = VoiceStore(data_dir / VOICES_FOLDER)
     networks = VoiceNetworkStore(data_dir / NETWORKS_FOLDER)
     tasks = {
         "import": lambda: import_voice(options, store, console),

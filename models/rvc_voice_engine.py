@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from models.engines import Samples, VoiceProfile, VoiceSettings, VoiceStream
 from models.resample import Resampler
 from models.runtime import Graph, OnnxGraph, Placement
+from models.stage_watch import StageWatch
 from models.voice_ends import limit
 from models.voice_graph import AHEAD_FRAMES, FRAME_MS, HOPS_MS, STEP_FRAMES, Rung
 from models.voice_index import VoiceIndex, blend
@@ -33,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 LISTENING_HZ = 16_000
 PITCH_SEMITONES_MOST = 24.0
+FORMANT_RANGE = (0.89, 1.12)
+"""Two semitones either way: the decoder's window holds no more, and no more sounds like the voice."""
 _STREAM_RATES_HZ = (16_000, 48_000)
 _SEED = 1
 _ON_THE_CPU = Placement()
@@ -75,6 +78,8 @@ class RvcVoiceStream:
         self._timeline = VoiceTimeline(feature_width=voice.feature_width, frame_samples=voice.frame_samples, seed=_SEED)
         # A kept step of content begins LATE_MS before the end of what was heard, and is 20 ms of sound.
         late_ms = LATE_MS - STEP_FRAMES * FRAME_MS + AHEAD_FRAMES * FRAME_MS
+        self.stage_ms: dict[str, float] = {}
+        """What each stage of the last hop took by the clock: encode, f0, convert, post."""
         self.delay_ms = late_ms + 1000 * (self._down.delay_s + self._up.delay_s)
 
     @property
@@ -91,15 +96,19 @@ class RvcVoiceStream:
 
     def convert(self, hop: Samples) -> Samples:
         """Convert one hop of any rung that is loaded, n samples to n; ValueError for another length."""
-        rung = self._rung(len(hop))
+        rung, watch = self._rung(len(hop)), StageWatch()
         clean = np.clip(np.nan_to_num(hop.astype(np.float64), posinf=0.0, neginf=0.0), -1.0, 1.0)
-        self._listen(self._down.convert(clean).astype(np.float32))
+        self._listen(self._down.convert(clean).astype(np.float32), watch)
         timeline, voice = self._timeline, self._voice
         [latent] = voice.latent[rung].run(timeline.latent_feeds(rung, 0))
         timeline.commit_latent(latent)
         [audio] = voice.decoder[rung].run(timeline.decoder_feeds(rung, 0))
+        watch.mark("convert")
         joined = self._guard.join(*timeline.cut(audio, rung))
-        return limit(self._up.convert(joined.astype(np.float64)))
+        spoken = limit(self._up.convert(joined.astype(np.float64)))
+        watch.mark("post")
+        self.stage_ms = watch.wall_ms
+        return spoken
 
     def _rung(self, samples: int) -> Rung:
         rung = Rung(samples * 1000 // self._sample_rate_hz)
@@ -108,9 +117,10 @@ class RvcVoiceStream:
             raise ValueError(f"A hop of this stream lasts {known} ms.")
         return rung
 
-    def _listen(self, wave: NDArray[np.float32]) -> None:
+    def _listen(self, wave: NDArray[np.float32], watch: StageWatch) -> None:
         """Commit the steps of 20 ms that are new."""
-        heard = self._ears.hear(wave)
+        heard = self._ears.hear(wave, watch)
+        self._timeline.formant_ratio = self._settings.formant_ratio
         ratio = 2 ** (self._settings.pitch_semitones / 12)
         self._timeline.commit(
             self._frames(heard.content, heard.pitch_hz * ratio),
@@ -148,20 +158,25 @@ class RvcVoiceEngine:
         self._placement = placement
         self._half = placement.provider != "cpu"  # a CPU computes it in full precision, and casts
         self._rungs = tuple(Rung(hop_ms) for hop_ms in hops_ms)
-        self._loaded = cache(self._load)
+        self._loaded: dict[str, LoadedVoice] = {}
         self._listener = cache(self._listen)  # voices share what hears
         self._pitch = cache(self._choose_pitch)
 
     def prewarm(self, voice_id: str) -> None:
         """Load a voice and run each of its graphs once, before a call waits for it. Raises as `open`."""
-        self._loaded(voice_id)
+        self._loaded[voice_id] = self._load(voice_id)
+
+    def forget(self, voice_id: str) -> None:
+        """The voice is another now, or gone: streams that are open keep it, the next one loads it afresh."""
+        self._loaded.pop(voice_id, None)
 
     def open(self, *, sample_rate_hz: int, hop_ms: int, settings: VoiceSettings) -> VoiceStream:
         """State for one call. Raises `VoiceRefused`, `NetworkError`, or ValueError for settings, rate or hop."""
         check(settings)
         if Rung(hop_ms) not in self._rungs:
             raise ValueError(f"The hop must be one of {', '.join(str(rung.hop_ms) for rung in self._rungs)} ms.")
-        voice = self._loaded(settings.preset)
+        voice = self._loaded.get(settings.preset) or self._load(settings.preset)
+        self._loaded[settings.preset] = voice
         return RvcVoiceStream(voice, sample_rate_hz=sample_rate_hz, settings=settings)
 
     def measure(self, clip: Samples, sample_rate_hz: int) -> VoiceProfile:
@@ -210,5 +225,7 @@ def check(settings: VoiceSettings) -> None:
         raise ValueError("The index rate must lie between 0 and 1.")
     if not 0 <= settings.protect <= 0.5:
         raise ValueError("The protection must lie between 0 and 0.5.")
-    if settings.formant_ratio != 1.0 or settings.breath != 0.0 or settings.reference is not None:
-        raise ValueError("An imported voice has no formant, breath or reference control; the built-in voices have.")
+    if not isfinite(settings.formant_ratio) or not FORMANT_RANGE[0] <= settings.formant_ratio <= FORMANT_RANGE[1]:
+        raise ValueError(f"The formant ratio must lie between {FORMANT_RANGE[0]} and {FORMANT_RANGE[1]}.")
+    if settings.breath != 0.0 or settings.reference is not None:
+        raise ValueError("An imported voice has no breath or reference control; the built-in voices have.")

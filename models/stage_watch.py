@@ -1,4 +1,4 @@
-"""What each stage of a frame costs, for the face engines."""
+"""What each stage of a frame or hop costs, for the engines."""
 
 import time
 

@@ -12,6 +12,7 @@ from mirage_rtc.chunk_leg import ChunkOut
 from mirage_rtc.grants import Grants
 from mirage_rtc.session_events import SessionEvent, SessionState
 from models.engines import Frame, Samples, VoiceProfile, VoiceSettings
+from models.imported_voices import ImportedVoice
 from signaling.protocol import EngineState
 
 Emit = Callable[[SessionEvent], None]
@@ -103,6 +104,8 @@ class EngineStates(Protocol):
     @property
     def voice_state(self) -> EngineState: ...
     @property
+    def voice_why(self) -> str: ...
+    @property
     def ready(self) -> bool: ...
 
 
@@ -121,6 +124,9 @@ class Calls(Protocol):
 
     def engines(self) -> EngineStates:
         """Which engines run, and how they are."""
+
+    def imported_voices(self) -> Mapping[str, ImportedVoice]:
+        """Imported voices that can be worn now, by name."""
 
     async def measure_voice(self, clip: Samples, sample_rate_hz: int) -> VoiceProfile:
         """Measure a reference clip; raises BadInput `clip_unusable`."""

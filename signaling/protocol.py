@@ -156,11 +156,12 @@ class IdentityChoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VoicePreset(msgspec.Struct, frozen=True, kw_only=True):
-    """A voice that can be chosen by `name`."""
+    """A voice that can be chosen by `name`; that of an imported one begins with "rvc:"."""
 
     name: str
     title: str
     description: str
+    kind: Literal["embedded", "imported"] = "embedded"
 
 
 class Granted(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,17 +174,22 @@ class Granted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Engines(msgspec.Struct, frozen=True, kw_only=True):
-    """Which engine runs each stage on this server, and how it is."""
+    """Which engine runs each stage on this server, and how it is; `voice_why`: what became of imported voices."""
 
     face_name: str
     face_state: EngineState
     voice_name: str
     voice_state: EngineState
+    voice_why: str = ""
     ready: bool
 
 
 class CallState(msgspec.Struct, frozen=True, kw_only=True):
-    """What is sent out for this session right now."""
+    """What is sent out for this session right now.
+
+    `voice_engine` is the one that speaks. While `voice_preparing` it is not yet that of the chosen voice. With
+    `voice_over_budget` the voice is so slow that the call takes over 250 ms from mouth to ear.
+    """
 
     identity: str
     voice: VoiceChoice
@@ -196,6 +202,8 @@ class CallState(msgspec.Struct, frozen=True, kw_only=True):
     sound: Sound
     face_engine: str
     voice_engine: str
+    voice_over_budget: bool = False
+    voice_preparing: bool = False
     transport: Transport
 
 
@@ -263,6 +271,9 @@ class Stats(msgspec.Struct, tag="stats", frozen=True, kw_only=True):
     hops: int
     hops_silent: int
     voice_ratio: float
+    voice_hop_ms: int = 0
+    voice_accept_ratio: float = 1.0
+    voice_over_budget: bool = False
     face_cpu_ms: float
     video_mark: CaptureMark | None = None
     audio_mark: CaptureMark | None = None

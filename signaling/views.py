@@ -64,6 +64,15 @@ def identities(subject: str, services: Services) -> tuple[protocol.IdentityChoic
     return tuple(identity(card) for card in services.vault.list(subject))
 
 
+def voices(services: Services) -> tuple[protocol.VoicePreset, ...]:
+    """The built-in voices, and the imported ones that can be worn now."""
+    imported = services.calls.imported_voices().values()
+    return services.voices + tuple(
+        protocol.VoicePreset(name=voice.name, title=voice.title, description=voice.description, kind="imported")
+        for voice in imported
+    )
+
+
 def limits(given: Limits) -> protocol.CallLimits:
     """The bounds that a client should know."""
     return protocol.CallLimits(
@@ -95,7 +104,7 @@ def welcome(entry: Entry, services: Services) -> protocol.Welcome:
         resume_grace_s=config.resume_grace_s,
         ice_servers=servers,
         identities=identities(call.subject, services),
-        voices=services.voices,
+        voices=voices(services),
         grants=protocol.Granted(
             passthrough=call.grants.passthrough,
             badge_off=call.grants.badge_off,

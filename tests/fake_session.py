@@ -17,6 +17,7 @@ from mirage_rtc.errors import BadInput, Forbidden, NotFound, TooMany, Unavailabl
 from mirage_rtc.grants import Grants
 from mirage_rtc.session_events import Closed, Notice, SessionEvent, SessionState, StateChanged
 from models.engines import Frame, Samples, VoiceProfile, VoiceSettings
+from models.imported_voices import ImportedVoice
 from signaling.calls import Emit
 from signaling.protocol import Engines
 
@@ -173,6 +174,7 @@ class FakeCalls:
         self.capacity = capacity
         self.ready = True
         self.measured: list[tuple[int, int]] = []
+        self.imported: dict[str, ImportedVoice] = {}
         self.sessions_by_id: dict[str, FakeCall] = {}
         self._numbers = itertools.count(1)
 
@@ -206,6 +208,9 @@ class FakeCalls:
             },
             Engines,
         )
+
+    def imported_voices(self) -> Mapping[str, ImportedVoice]:
+        return self.imported
 
     async def measure_voice(self, clip: Samples, sample_rate_hz: int) -> VoiceProfile:
         self.measured.append((len(clip), sample_rate_hz))

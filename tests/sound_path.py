@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mirage_rtc.audio_path import AudioPath
 from mirage_rtc.clock import CaptureClock, TrackStart
 from mirage_rtc.gate import SafeSound, SoundGate
+from mirage_rtc.hop_ladder import HopLadder
 from mirage_rtc.lip_sync import SyncRule
 from mirage_rtc.metrics import Metrics
 from mirage_rtc.tracks import AUDIO_RATE_HZ
@@ -41,6 +42,8 @@ class SlowSeat:
     def __init__(self, hop_ms: int = 40, cost_s: float = 0.008, delay_ms: float = 0.0) -> None:
         self.hop_ms = hop_ms
         self.delay_ms = delay_ms
+        self.ladder: HopLadder | None = None
+        self.voices = 0
         self._cost_s = cost_s
 
     async def open(self) -> None:
@@ -50,6 +53,12 @@ class SlowSeat:
         """The same samples, later."""
         await asyncio.sleep(self._cost_s)
         return ConvertedHop(samples=samples, cpu_ms=self._cost_s * 1000)
+
+    async def advance(self) -> None:
+        """No other voice is being prepared."""
+
+    def skip(self, hop_ms: int) -> None:
+        """A hop that was left out costs nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,11 +25,12 @@ sys.meta_path.insert(0, Blocked())
 CALL = """
 import numpy as np
 from mirage_rtc.__main__ import ENGINES, _voice
+from mirage_rtc.config import load
 from mirage_rtc.lane_worker import _start
 from mirage_rtc.voice_pipeline import ConvertHop, OpenVoice
 from models.engines import VoiceSettings
 
-ready, pipeline = _start(_voice())
+ready, pipeline = _start(_voice(load(None, {})))
 name = ready.engine_name
 opening = OpenVoice(call_id="a", sample_rate_hz=48000, hop_ms=40, settings=VoiceSettings())
 delay_ms = pipeline.handle(opening)

@@ -7,6 +7,7 @@ from mirage_rtc.voice_pipeline import (
     CloseVoice,
     ConvertHop,
     MeasureVoice,
+    OpenedVoice,
     OpenVoice,
     SetVoice,
     UnusableClip,
@@ -21,7 +22,7 @@ HOP = np.full(640, 0.8, np.float32)
 def _opened() -> VoicePipeline:
     pipeline = VoicePipeline(ScaledVoiceEngine())
     opened = OpenVoice(call_id="one", sample_rate_hz=16_000, hop_ms=40, settings=VoiceSettings())
-    assert pipeline.handle(opened) == 0.0
+    assert pipeline.handle(opened) == OpenedVoice(engine="scaled", delay_ms=0.0)
     return pipeline
 
 

@@ -39,7 +39,10 @@ export interface CallLimits {
   chunk_samples_max?: number;
 }
 
-/** What is sent out for this session right now. */
+/** What is sent out for this session right now.
+
+    `voice_engine` is the one that speaks. While `voice_preparing` it is not yet that of the chosen voice. With
+    `voice_over_budget` the voice is so slow that the call takes over 250 ms from mouth to ear. */
 export interface CallState {
   identity: string;
   voice: VoiceChoice;
@@ -52,6 +55,8 @@ export interface CallState {
   sound: "live" | "passthrough" | "silent" | "waiting";
   face_engine: string;
   voice_engine: string;
+  voice_over_budget?: boolean;
+  voice_preparing?: boolean;
   transport: "chunks" | "none" | "webrtc";
 }
 
@@ -76,12 +81,13 @@ export interface Closing {
   sentence: string;
 }
 
-/** Which engine runs each stage on this server, and how it is. */
+/** Which engine runs each stage on this server, and how it is; `voice_why`: what became of imported voices. */
 export interface Engines {
   face_name: string;
   face_state: "closed" | "failed" | "ready" | "restarting" | "starting";
   voice_name: string;
   voice_state: "closed" | "failed" | "ready" | "restarting" | "starting";
+  voice_why?: string;
   ready: boolean;
 }
 
@@ -241,6 +247,8 @@ export interface State {
   sound: "live" | "passthrough" | "silent" | "waiting";
   face_engine: string;
   voice_engine: string;
+  voice_over_budget?: boolean;
+  voice_preparing?: boolean;
   transport: "chunks" | "none" | "webrtc";
   engines: Engines;
 }
@@ -263,6 +271,9 @@ export interface Stats {
   hops: number;
   hops_silent: number;
   voice_ratio: number;
+  voice_hop_ms?: number;
+  voice_accept_ratio?: number;
+  voice_over_budget?: boolean;
   face_cpu_ms: number;
   video_mark?: CaptureMark | null;
   audio_mark?: CaptureMark | null;
@@ -283,11 +294,12 @@ export interface VoiceChoice {
   denoise?: boolean;
 }
 
-/** A voice that can be chosen by `name`. */
+/** A voice that can be chosen by `name`; that of an imported one begins with "rvc:". */
 export interface VoicePreset {
   name: string;
   title: string;
   description: string;
+  kind?: "embedded" | "imported";
 }
 
 /** The answer to `POST /v1/voices/reference`; `reference` goes into `set_voice`. */

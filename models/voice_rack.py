@@ -1,0 +1,96 @@
+"""Both voice engines of a lane behind one `VoiceEngine`: the embedded one at once, imported voices once loaded.
+
+Loading a voice takes seconds, and hops of all calls of the lane come every 40 ms: it happens in one thread of its own,
+below them, for the life of the worker (ONNX Runtime keeps state for every thread that it has met). Called by
+`mirage_rtc.voice_pipeline` through `models.voice_change`.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
+
+from models.engines import Samples, VoiceEngine, VoiceProfile, VoiceSettings, VoiceStream
+from models.imported_voices import PREFIX, is_imported, plain
+
+LOADING_NICE = 10
+"""Whoever waits for a voice to load hears another one meanwhile; a hop that waits is heard."""
+
+
+class ImportedEngine(Protocol):
+    """A voice engine that loads its voices. Loading and opening may raise what has a `sentence`, and a `code`."""
+
+    name: str
+
+    def prewarm(self, voice_id: str) -> None:
+        """Load a voice and run it once. In a thread of its own."""
+
+    def forget(self, voice_id: str) -> None:
+        """It is another now, or none: load it afresh when it is asked for."""
+
+    def open(self, *, sample_rate_hz: int, hop_ms: int, settings: VoiceSettings) -> VoiceStream:
+        """State for one call, of a voice that is loaded."""
+
+
+class VoiceRack:
+    """The engines of one lane."""
+
+    def __init__(
+        self,
+        embedded: VoiceEngine,
+        imported: ImportedEngine | None = None,
+        *,
+        edition: Callable[[str], str] = lambda _: "",
+        why: str = "",
+    ) -> None:
+        """`edition` says which of the voices that bore this id is stored now, and raises when none is."""
+        self.name = embedded.name
+        self.why = why
+        self.extras = () if imported is None else (imported.name,)
+        self._embedded = embedded
+        self._imported = imported
+        self._edition = edition
+        self._loads: dict[str, tuple[str, Future[None]]] = {}
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix="voice-load", initializer=_step_back)
+
+    def engine_of(self, settings: VoiceSettings) -> str:
+        """The name of the engine that speaks these settings."""
+        return self.extras[0] if self.extras and is_imported(settings) else self.name
+
+    def is_ready(self, settings: VoiceSettings) -> bool:
+        """Whether a stream can be opened at once; else it is being loaded from here on. Raises what loading raised."""
+        if not is_imported(settings):
+            return True
+        if self._imported is None:
+            raise ValueError("This lane has no imported voices.")
+        voice_id = settings.preset.removeprefix(PREFIX)
+        edition = self._edition(voice_id)
+        loaded, load = self._loads.get(voice_id, ("", None))
+        if load is None or loaded != edition:
+            self._imported.forget(voice_id)
+            load = self._threads.submit(self._imported.prewarm, voice_id)
+            self._loads[voice_id] = edition, load
+        if not load.done():
+            return False
+        if load.exception() is not None:
+            del self._loads[voice_id]  # whoever asks again finds it mended, or is told again
+        load.result()
+        return True
+
+    def open(self, *, sample_rate_hz: int, hop_ms: int, settings: VoiceSettings) -> VoiceStream:
+        """State for one call, of a voice that `is_ready`."""
+        engine = self._imported if is_imported(settings) else self._embedded
+        if engine is None:
+            raise ValueError("This lane has no imported voices.")
+        return engine.open(sample_rate_hz=sample_rate_hz, hop_ms=hop_ms, settings=plain(settings))
+
+    def measure(self, clip: Samples, sample_rate_hz: int) -> VoiceProfile:
+        """By the embedded engine: an imported voice sounds like whose it is."""
+        return self._embedded.measure(clip, sample_rate_hz)
+
+
+def _step_back() -> None:
+    """Yield the CPU to hops. Only Linux counts it by the thread; elsewhere it would be the whole worker."""
+    if sys.platform == "linux":
+        os.nice(LOADING_NICE)

@@ -1,0 +1,120 @@
+"""Voice engines that only delay and scale, so that a sample says which voice made it, and of what. They run in lanes.
+
+Built-in voices halve, or quarter as "robot"; imported ones scale by the name: "rvc:eighth", "rvc:tenth". Others are
+what can go wrong: "rvc:slow", "rvc:loads" (for two seconds), "rvc:raises", "rvc:kills", "rvc:refused".
+"""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from models.engines import Samples, VoiceProfile, VoiceSettings
+from models.imported_voices import ImportedVoices
+from models.voice_change import DelayLine
+from models.voice_rack import VoiceRack
+from models.voice_refusal import VoiceRefused
+
+EMBEDDED_DELAY_MS = 30.0
+IMPORTED_DELAY_MS = 61.5
+FACTORS = {"disguise": 0.5, "robot": 0.25, "eighth": 0.125, "tenth": 0.1}
+LOAD_S = 2.0
+SLOW_S = 0.06
+
+
+class DelayedStream:
+    """Input, `delay_ms` later, times the factor of the voice."""
+
+    def __init__(
+        self, settings: VoiceSettings, *, sample_rate_hz: int, delay_ms: float, hop_ms: int | None = None
+    ) -> None:
+        """With `hop_ms` it takes no other hop, as the embedded engines."""
+        self.delay_ms = delay_ms
+        self._only = None if hop_ms is None else sample_rate_hz * hop_ms // 1000
+        self.fades = 0
+        self.stage_ms = {"convert": 1.0}
+        self.hops: list[int] = []
+        self._line = DelayLine(round(delay_ms * sample_rate_hz / 1000))
+        self.set_voice(settings)
+
+    def set_voice(self, settings: VoiceSettings) -> None:
+        """Take the voice's factor, and an octave more makes it half as loud."""
+        self.preset = settings.preset
+        self._factor = FACTORS.get(settings.preset, 0.5) / 2 ** (abs(settings.pitch_semitones) / 12)
+
+    def convert(self, hop: Samples) -> Samples:
+        """Delay, scale, and misbehave as the voice's name says."""
+        if self._only not in (None, len(hop)):
+            raise ValueError("A hop of this stream has another length.")
+        self.hops.append(len(hop))
+        if self.preset == "slow":
+            time.sleep(SLOW_S)
+        if self.preset == "raises" and hop.any():
+            raise RuntimeError("unlucky")
+        if self.preset == "kills" and hop.any():
+            os._exit(3)
+        return (self._line.delayed(hop) * self._factor).astype(np.float32)
+
+
+class EmbeddedVoices:
+    """Opens streams of one hop length."""
+
+    name = "embedded"
+
+    def open(self, *, sample_rate_hz: int, hop_ms: int, settings: VoiceSettings) -> DelayedStream:
+        """Its streams take no other hop."""
+        delay_ms = EMBEDDED_DELAY_MS
+        return DelayedStream(settings, sample_rate_hz=sample_rate_hz, delay_ms=delay_ms, hop_ms=hop_ms)
+
+    def measure(self, clip: Samples, sample_rate_hz: int) -> VoiceProfile:
+        """Nothing."""
+        return VoiceProfile(values={})
+
+
+class Unloadable(RuntimeError):
+    """As the runtime says it: with a sentence."""
+
+    sentence = "The network cannot be loaded: free some memory."
+
+
+class ScriptedImports:
+    """Imported voices by name."""
+
+    name = "rvc"
+
+    def __init__(self, wait: Callable[[], object] = lambda: None) -> None:
+        """`wait` is what every load does first."""
+        self._wait = wait
+        self.opened: list[DelayedStream] = []
+        self.loaded: list[str] = []
+
+    def prewarm(self, voice_id: str) -> None:
+        """Take the time that "loads" needs; "refused" cannot be loaded."""
+        self._wait()
+        if voice_id == "loads":
+            time.sleep(LOAD_S)
+        if voice_id == "refused":
+            raise Unloadable
+        self.loaded.append(voice_id)
+
+    def forget(self, voice_id: str) -> None:
+        """It would be loaded afresh."""
+
+    def open(self, *, sample_rate_hz: int, hop_ms: int, settings: VoiceSettings) -> DelayedStream:
+        """Any hop."""
+        self.opened.append(DelayedStream(settings, sample_rate_hz=sample_rate_hz, delay_ms=IMPORTED_DELAY_MS))
+        return self.opened[-1]
+
+
+def rack(data_dir: str = "") -> VoiceRack:
+    """Both engines; with a data directory, a voice must be in its store."""
+    edition = ImportedVoices(Path(data_dir)).edition if data_dir else _known
+    return VoiceRack(EmbeddedVoices(), ScriptedImports(), edition=edition, why="imported voices for tests")
+
+
+def _known(voice_id: str) -> str:
+    if voice_id == "gone":
+        raise VoiceRefused("voice_unknown", "There is no such voice.")
+    return "1"
