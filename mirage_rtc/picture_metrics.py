@@ -4,6 +4,7 @@ Written by `video_path` and the encoder. Every label has a closed set of values,
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
@@ -19,6 +20,16 @@ STAGES = (
 OTHER = "other"
 DROPS = ("decoder_behind", "newer", "expired", "overtaken", "late")
 """Before decoding, before inference (a newer one came; its time passed), before encoding (same), behind the voice."""
+
+
+class PictureWatch(Protocol):
+    """As much of it as those need who decode and encode; to be called from any thread."""
+
+    def stage(self, stage: str, took_ms: float) -> None:
+        """One stage of one picture."""
+
+    def dropped(self, reason: str, count: int = 1) -> None:
+        """Pictures dropped for one of `DROPS`."""
 
 
 class PictureMetrics:

@@ -153,7 +153,9 @@ class RtcLeg:
         else:
             transceiver.setCodecPreferences(_opus())
         hear = self._liveness.hear
-        receiver = TunedReceiver(transceiver.receiver, clock=self.leg.clock, on_packet=hear)
+        receiver = TunedReceiver(
+            transceiver.receiver, clock=self.leg.clock, on_packet=hear, watch=self._encoding.settings.watch
+        )
         sender = TunedSender(
             transceiver.sender,
             track,

@@ -154,3 +154,34 @@ def test_key_frames_of_a_real_encoder_are_told() -> None:
 def test_where_a_picture_begins(codec: str, payload: bytes, *, starts: bool) -> None:
     """A fragment's start bit and a slice's first macroblock, VP8's S bit."""
     assert starts_frame(codec, RtpPacket(payload=payload)) is starts
+
+
+class _Watch:
+    """Notes what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, float]] = []
+
+    def stage(self, stage: str, took_ms: float) -> None:
+        """As `PictureWatch`."""
+        self.told.append((stage, round(took_ms, 3)))
+
+    def dropped(self, reason: str, count: int = 1) -> None:
+        """As `PictureWatch`."""
+        self.told.append((reason, count))
+
+
+def test_the_decoder_s_time_and_what_is_dropped_before_it_are_told() -> None:
+    """From a task to the next question, without the wait for one; what a call's end leaves behind is no drop."""
+    clock, watch = Hands(), _Watch()
+    queue = DecodeQueue(clock=clock, on_behind=lambda: None, watch=watch)
+    for _ in range(2):
+        queue.put((H264, JitterFrame(KEY, 0)))
+        queue.get()
+        clock.now_s += 0.007
+    queue.put((H264, JitterFrame(KEY, 0)))
+    clock.now_s += 0.5
+    queue.put((H264, JitterFrame(DELTA, 0)))
+    queue.put((H264, JitterFrame(KEY, 0)))
+    queue.put(None)
+    assert watch.told == [("decode", 7.0), ("decoder_behind", 1), ("decoder_behind", 1)]

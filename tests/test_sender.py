@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import itertools
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -65,6 +66,31 @@ async def test_what_became_stale_while_it_was_encoded_is_dropped_and_the_next_is
     assert not _is_key(second)
     assert dropped is None
     assert _is_key(third)
+
+
+async def test_the_time_of_encoding_is_told_of_pictures_alone() -> None:
+    """By the clock, the wait for a thread included; a sound is encoded at once."""
+    told: list[tuple[str, float]] = []
+
+    class Watch:
+        def stage(self, stage: str, took_ms: float) -> None:
+            told.append((stage, took_ms))
+
+        def dropped(self, reason: str, count: int = 1) -> None:
+            raise AssertionError(reason)
+
+    with ThreadPoolExecutor(1) as threads:
+        parts = Parts(threads)
+        parts.tuned._watch = Watch()
+        now_s = itertools.count()
+        parts.tuned._clock = lambda: next(now_s) * 0.25
+        parts.track.show()
+        assert await parts.upstream._next_encoded_frame(H264) is not None
+        sound = Parts(threads, kind="audio")
+        sound.tuned._watch = Watch()
+        sound.track.say(1000)
+        await sound.upstream._next_encoded_frame(OPUS)
+    assert told == [("encode", 250.0)]
 
 
 def test_what_became_stale_while_it_waited_for_its_turn_is_not_sent() -> None:

@@ -11,6 +11,8 @@ from typing import Any
 from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtp import RtpPacket
 
+from mirage_rtc.picture_metrics import PictureWatch
+
 BEHIND_S = 0.1
 """An encoded picture that waited this long shows that the decoder is behind: all go until the next key frame."""
 PICTURES_MAX = 64
@@ -56,15 +58,20 @@ def starts_frame(codec_name: str, packet: RtpPacket) -> bool:
 class DecodeQueue:
     """When the decoder is behind, pictures go until the next key frame; `on_behind` asks for one until it comes.
 
-    `clock` is in monotonic seconds.
+    `clock` is in monotonic seconds. `watch` is told what is dropped, and how long the decoder takes: from one task to
+    its asking for the next.
     """
 
-    def __init__(self, *, clock: Callable[[], float], on_behind: Callable[[], None]) -> None:
+    def __init__(
+        self, *, clock: Callable[[], float], on_behind: Callable[[], None], watch: PictureWatch | None = None
+    ) -> None:
         self.dropped = 0
         self.offered = 0
         self.codec: Any = None
         self._clock = clock
         self._on_behind = on_behind
+        self._watch = watch
+        self._given_s: float | None = None
         self._tasks: deque[tuple[float, Any]] = deque()
         self._filled = threading.Condition()
         self._ended = False
@@ -74,16 +81,19 @@ class DecodeQueue:
         """Queue one (codec, frame), or None to end the thread: that one overtakes everything."""
         with self._filled:
             if task is None:
-                self._clear()
                 self._ended = True
+                self._clear()
             else:
                 self._take(*task)
             self._filled.notify()
 
     def get(self) -> Any:
         """The next task, None at the end; blocks the decoder's thread."""
+        if self._watch is not None and self._given_s is not None:
+            self._watch.stage("decode", (self._clock() - self._given_s) * 1000)
         with self._filled:
             self._filled.wait_for(lambda: self._ended or self._tasks)
+            self._given_s = self._clock()
             return self._tasks.popleft()[1] if self._tasks else None
 
     def _take(self, codec: Any, frame: JitterFrame) -> None:
@@ -91,13 +101,13 @@ class DecodeQueue:
         self.offered += 1
         # To FFmpeg an empty packet is the end of the stream: no decoder decodes anything after one.
         if self._ended or not frame.data:
-            self.dropped += 1
+            self._drop(1)
             return
         if self._oldest_waited_s() > BEHIND_S or len(self._tasks) >= PICTURES_MAX:
             self._clear()
             self._await_key = True
         if self._await_key and not is_key_frame(codec.name, frame.data):
-            self.dropped += 1
+            self._drop(1)
             self._on_behind()
             return
         self._await_key = False
@@ -107,5 +117,10 @@ class DecodeQueue:
         return self._clock() - self._tasks[0][0] if self._tasks else 0.0
 
     def _clear(self) -> None:
-        self.dropped += len(self._tasks)
+        self._drop(len(self._tasks))
         self._tasks.clear()
+
+    def _drop(self, count: int) -> None:
+        self.dropped += count
+        if self._watch is not None and not self._ended:
+            self._watch.dropped("decoder_behind", count)

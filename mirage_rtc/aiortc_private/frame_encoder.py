@@ -21,6 +21,7 @@ from av import AudioFrame
 from mirage_rtc.h264_encoder import SOFTWARE, RealtimeH264Encoder
 from mirage_rtc.loss_bitrate import LossBitrate
 from mirage_rtc.opus_encoder import OpusWishes, VoiceEncoder
+from mirage_rtc.picture_metrics import PictureWatch
 from mirage_rtc.vp8_encoder import RealtimeVp8Encoder
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,8 @@ class EncoderSettings:
     kbps_max: int
     h264: str = SOFTWARE
     """PyAV's name of the H.264 encoder; `encoder_probe` found it to work."""
+    watch: PictureWatch | None = None
+    """Is told how long a picture took, its wait for a thread included."""
 
 
 class FrameEncoder:

@@ -19,6 +19,7 @@ from mirage_rtc.aiortc_private.nack_list import NackList
 from mirage_rtc.aiortc_private.rtp_timeline import RtpTimeline
 from mirage_rtc.aiortc_private.sound_queue import SoundQueue
 from mirage_rtc.capture_marks import ReportTransit
+from mirage_rtc.picture_metrics import PictureWatch
 
 logger = logging.getLogger(__name__)
 
@@ -41,11 +42,17 @@ class TunedReceiver:
     """The corrections of one receiver. `run` belongs to the leg's tasks."""
 
     def __init__(
-        self, receiver: RTCRtpReceiver, *, clock: Callable[[], float], on_packet: Callable[[], None] = _nothing
+        self,
+        receiver: RTCRtpReceiver,
+        *,
+        clock: Callable[[], float],
+        on_packet: Callable[[], None] = _nothing,
+        watch: PictureWatch | None = None,
     ) -> None:
         self._upstream = cast("Any", receiver)
         self._clock = clock
         self._on_packet = on_packet
+        self._watch = watch
         self._is_video = self._upstream._RTCRtpReceiver__kind == "video"
         self._nacks = NackList(clock=clock, wants=lambda sequence: self._buffer.wants(sequence))
         self._buffer = MediaBuffer(
@@ -120,7 +127,7 @@ class TunedReceiver:
 
     def _decode_queue(self) -> DecodeQueue | SoundQueue:
         if self._is_video:
-            return DecodeQueue(clock=self._clock, on_behind=self._want_key_frame)
+            return DecodeQueue(clock=self._clock, on_behind=self._want_key_frame, watch=self._watch)
         return SoundQueue(clock=self._clock, leave=lambda frame: self._upstream._track._queue.put_nowait(frame))
 
     def _codec_name(self, packet: RtpPacket) -> str:

@@ -65,6 +65,7 @@ class TunedSender:
         self._on_feedback = on_feedback
         self._clock = clock
         self._encoder = FrameEncoder(settings, fmtp or {})
+        self._watch = settings.watch
         self._encoded_generation = source.generation
         self._pacer = Pacer(clock)
         most_bytes = settings.kbps_max * 1000 / 8
@@ -135,7 +136,10 @@ class TunedSender:
         upstream = self._upstream
         key = upstream._RTCRtpSender__force_keyframe or new
         upstream._RTCRtpSender__force_keyframe = False
+        began_s = self._clock()
         payloads, timestamp = await self._encoder.encode(codec, frame, key)
+        if self._watch is not None and not isinstance(frame, AudioFrame):
+            self._watch.stage("encode", (self._clock() - began_s) * 1000)
         if self._source.is_stale():
             upstream._send_keyframe()  # what was dropped was a reference
             return None
