@@ -14,6 +14,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.prompt import Confirm
 from rich.table import Column, Table
 
+from mirage_rtc import enhancer_commands
 from mirage_rtc.config import Config
 from mirage_rtc.errors import Forbidden, NotFound
 from models.catalog import CATALOG, EMBEDDED
@@ -86,9 +87,10 @@ def fetch_models(store: Store, specs: Iterable[ModelSpec], console: Console, *, 
 
     Asks for the licences that need it, once each; `agreed` answers yes. Raises `Forbidden` when they are not accepted.
     """
+    specs = tuple(specs)
     wanted = [spec for spec in specs if store.state(spec) != "ready"]
     if not wanted:
-        return 0
+        return _concluded(store, specs, console)
     accept_licences(store, wanted, console, agreed=agreed)
     console.print(f"Fetching {len(wanted)} model files into {store.root}, once.", highlight=False)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
@@ -101,15 +103,17 @@ def fetch_models(store: Store, specs: Iterable[ModelSpec], console: Console, *, 
         for spec in wanted:
             store.fetch(spec, show)
     console.print("[green]ready[/]    every file has its pinned SHA-256")
-    return 0
+    return _concluded(store, specs, console)
 
 
 def import_files(store: Store, files: Iterable[Path], console: Console, *, agreed: bool = False) -> int:
     """Take files that were got elsewhere, by their hash, whatever their names; licences as with `fetch_models`."""
     for file in files:
         accept_licences(store, store.recognised(file), console, agreed=agreed)
-        for spec in store.import_file(file):
+        taken = store.import_file(file)
+        for spec in taken:
             console.print(f"[green]ready[/]    {spec.name}", highlight=False)
+        _concluded(store, taken, console)
     return 0
 
 
@@ -132,6 +136,13 @@ def accept_licences(store: Store, specs: Iterable[ModelSpec], console: Console, 
             )
             raise Forbidden("licence_not_accepted", sentence)
         store.licences.accept(licence, tuple(spec.name for spec in those), datetime.now(UTC))
+
+
+def _concluded(store: Store, specs: Sequence[ModelSpec], console: Console) -> int:
+    """A checkpoint among what is there now is made into a graph; without torch it is said how."""
+    if CODEFORMER in specs:
+        enhancer_commands.convert_codeformer(store, console)
+    return 0
 
 
 def _asked(licence: str, console: Console) -> bool:

@@ -32,6 +32,10 @@ HYPERSWAP_CONTRACT = GraphContract(
 GPEN_CONTRACT = GraphContract(
     inputs=(TensorSpec(shape=(None, 3, 256, 256)),), outputs=(TensorSpec(shape=(None, 3, 256, 256)),)
 )
+GFPGAN_CONTRACT = GraphContract(
+    inputs=(TensorSpec(name="input", shape=(None, 3, 512, 512)),),
+    outputs=(TensorSpec(name="output", shape=(None, 3, 512, 512)),),
+)
 XSEG_CONTRACT = GraphContract(
     inputs=(TensorSpec(shape=(None, 256, 256, 3)),), outputs=(TensorSpec(shape=(None, 256, 256, 1)),)
 )
@@ -134,6 +138,17 @@ GPEN_256 = ModelSpec(
     origin=UrlFile(url="https://huggingface.co/netrunner-exe/Face-Upscalers-onnx/resolve/main/GPEN-BFR-256.onnx"),
     contract=GPEN_CONTRACT,
 )
+GFPGAN_1_4 = ModelSpec(
+    name="GFPGANv1.4.onnx",
+    role="face enhancer GFPGAN 1.4, 512 px",
+    bytes=340256690,
+    sha256="6548e54cbcf248af385248f0c1193b359c37a0f98b836282b09cf48af4fd2b73",
+    licence="Apache-2.0 with NVIDIA non-commercial parts",
+    commercial=False,
+    source="Tencent ARC, TencentARC/GFPGAN; exported by netrunner-exe/Face-Upscalers-onnx",
+    origin=UrlFile(url="https://huggingface.co/netrunner-exe/Face-Upscalers-onnx/resolve/main/GFPGANv1.4.onnx"),
+    contract=GFPGAN_CONTRACT,
+)
 HYPERSWAPS = (
     _hyperswap("a", "c0e98a8a03a238f461ed3d2570e426b49f46745ee400854a60dceeb70c246add"),
     _hyperswap("b", "5124031789c42f71b9558fb71954ef7aedb6da7ed9fac79293e23c61a792a73e"),
@@ -172,5 +187,6 @@ NEURAL_FACE: tuple[ModelSpec, ...] = (
     FACE_PARSER,
     CODEFORMER,
     GPEN_256,
+    GFPGAN_1_4,
 )
 """Everything the neural face engine can use."""

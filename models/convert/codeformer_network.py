@@ -2,41 +2,51 @@
 
 Our own words for the published architecture: an encoder, a transformer that predicts one of 1024 codes for each of
 16 x 16 places, a generator that draws the codes, and bridges that bring back as much of the input as `fidelity` says.
-Read from the checkpoint here, once; the server never imports it.
+Read from the checkpoint by `enhancer_import`, and by `models.codeformer_torch` where torch runs it on a GPU.
+
+All sizes but the batch are written out as constants, so that the exported graph computes no shapes: those would run on
+the CPU, a round trip each.
 """
 
-import pickle
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.convert import weights
+from models.convert.checkpoint_file import CheckpointFile
 from models.runtime import NetworkError
+from models.voice_refusal import VoiceRefused
 
 SIZE_PX = 512
-WIDTHS = (64, 128, 128, 256, 256, 512)
+WIDTH = 64
+"""Channels at full size; the narrow network of the tests has half."""
+STEPS = (1, 2, 2, 4, 4, 8)
+"""Channels at each halving, in multiples of that."""
+GROUPS = 32
 TOKENS, CODES, CODE_WIDTH, TOKEN_WIDTH = 256, 1024, 256, 512
 HEADS, LAYERS, FEED_WIDTH = 8, 9, 1024
 BRIDGES = {"32": (14, 9), "64": (11, 12), "128": (8, 15), "256": (5, 18)}
 """Side in pixels of a bridge -> the encoder's block before it, the generator's block after which it joins."""
 
 KEY = "params_ema"
+MAX_BYTES = 1 << 29
 
 
 class CodeFormer(nn.Module):
     """Restores faces: RGB (n, 3, 512, 512) in [-1, 1], aligned to the FFHQ template, to the same."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = WIDTH) -> None:
         super().__init__()
-        self.encoder = _Blocks(_encoder_blocks())
-        self.generator = _Blocks(_generator_blocks())
+        self.encoder = _Blocks(_encoder_blocks(width))
+        self.generator = _Blocks(_generator_blocks(width))
         self.quantize = nn.ModuleDict({"embedding": nn.Embedding(CODES, CODE_WIDTH)})
         self.position_emb = nn.Parameter(torch.zeros(TOKENS, TOKEN_WIDTH))
         self.feat_emb = nn.Linear(CODE_WIDTH, TOKEN_WIDTH)
         self.ft_layers = nn.ModuleList([_Layer() for _ in range(LAYERS)])
         self.idx_pred_layer = nn.Sequential(nn.LayerNorm(TOKEN_WIDTH), nn.Linear(TOKEN_WIDTH, CODES, bias=False))
-        widths = {"32": 256, "64": 256, "128": 128, "256": 128}
+        widths = {"32": 4 * width, "64": 4 * width, "128": 2 * width, "256": 2 * width}
         self.fuse_convs_dict = nn.ModuleDict({side: _Bridge(widths[side]) for side in BRIDGES})
 
     def forward(self, picture: Tensor, fidelity: Tensor | float) -> Tensor:
@@ -59,14 +69,14 @@ class CodeFormer(nn.Module):
 
     def logits(self, features: Tensor) -> Tensor:
         """How likely each code is at each place, row by row: (n, 256, 1024)."""
-        tokens = self.feat_emb(features.flatten(2).transpose(1, 2))
+        tokens = self.feat_emb(_as_rows(features))
         for layer in self.ft_layers:
             tokens = layer(tokens, self.position_emb)
         return torch.as_tensor(self.idx_pred_layer(tokens))
 
     def dressed(self, codes: Tensor, features: Tensor) -> Tensor:
         """The codes (n, 256) as features (n, 256, 16, 16), with the input's mean and spread in each channel (AdaIN)."""
-        drawn = self.quantize["embedding"](codes).transpose(1, 2).reshape(features.shape)
+        drawn = _as_picture(self.quantize["embedding"](codes), features)
         mean, spread = _statistics(drawn)
         wanted_mean, wanted_spread = _statistics(features)
         return (drawn - mean) / spread * wanted_spread + wanted_mean
@@ -83,28 +93,32 @@ class CodeFormer(nn.Module):
         return x
 
 
-def load_codeformer(path: Path) -> CodeFormer:
+def load_codeformer(path: Path, width: int = WIDTH) -> CodeFormer:
     """The network with the weights of a checkpoint, ready for inference, float32 on the CPU.
 
-    Only tensors are read, nothing of the file is run. Raises `NetworkError` for anything but a CodeFormer.
+    Only tensors are read, each by name, shape and kind; nothing of the file is run. Raises `NetworkError` for another.
     """
-    mend = f"`mirage-rtc models verify {path.name}` says whether it is the pinned file."
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (OSError, RuntimeError, ValueError, pickle.UnpicklingError, EOFError) as error:
-        raise NetworkError(f"{path} is not a checkpoint that can be read; {mend}") from error
-    weights = loaded.get(KEY) if isinstance(loaded, dict) else None
-    if not isinstance(weights, dict):
-        raise NetworkError(f"{path} has no {KEY!r} in it, so it is no CodeFormer; {mend}")
+        return _loaded(path, width)
+    except VoiceRefused as refused:
+        mend = f"`mirage-rtc models verify {path.name}` says whether it is the pinned file."
+        raise NetworkError(f"{refused.sentence} {mend}") from None
+
+
+def _loaded(path: Path, width: int) -> CodeFormer:
+    file = CheckpointFile(path, max_bytes=MAX_BYTES)
+    described = file.contents.get(KEY) if isinstance(file.contents, dict) else None
+    if not isinstance(described, dict):
+        raise VoiceRefused("network_format", f"{path} has no {KEY!r} in it, so it is no CodeFormer.")
     with torch.device("meta"):
-        network = CodeFormer()
-    try:
-        network.load_state_dict(weights, strict=True, assign=True)
-    except RuntimeError as error:
-        first = " ".join(str(error).splitlines()[1:2]).strip()
-        raise NetworkError(f"{path} holds other weights than CodeFormer's ({first}); {mend}") from error
-    network.float().eval().requires_grad_(False)
+        network = CodeFormer(width)
+    weights.check(path.name, described, weights.expected(network, _plain))
+    weights.load(path.name, network, file.tensors()[KEY], _plain)
     return network
+
+
+def _plain(_: str) -> None:
+    """No layer is weight-normalized."""
 
 
 class _Blocks(nn.Module):
@@ -113,11 +127,10 @@ class _Blocks(nn.Module):
         self.blocks = nn.ModuleList(blocks)
 
 
-def _encoder_blocks() -> list[nn.Module]:
-    blocks: list[nn.Module] = [_conv3(3, WIDTHS[0])]
-    width = WIDTHS[0]
-    for level, wider in enumerate(WIDTHS):
-        last = level == len(WIDTHS) - 1
+def _encoder_blocks(width: int) -> list[nn.Module]:
+    blocks: list[nn.Module] = [_conv3(3, width)]
+    for level, wider in enumerate([step * width for step in STEPS]):
+        last = level == len(STEPS) - 1
         for _ in range(2):
             blocks.append(_Residual(width, wider))
             blocks += [_Attention(wider)] if last else []
@@ -127,21 +140,34 @@ def _encoder_blocks() -> list[nn.Module]:
     return [*blocks, _norm(width), _conv3(width, CODE_WIDTH)]
 
 
-def _generator_blocks() -> list[nn.Module]:
-    width = WIDTHS[-1]
+def _generator_blocks(least: int) -> list[nn.Module]:
+    width = STEPS[-1] * least
     blocks: list[nn.Module] = [_conv3(CODE_WIDTH, width)]
     blocks += [_Residual(width, width), _Attention(width), _Residual(width, width)]
-    for level, narrower in reversed(list(enumerate(WIDTHS))):
+    for level, narrower in reversed(list(enumerate([step * least for step in STEPS]))):
         for _ in range(2):
             blocks.append(_Residual(width, narrower))
-            blocks += [_Attention(narrower)] if level == len(WIDTHS) - 1 else []
+            blocks += [_Attention(narrower)] if level == len(STEPS) - 1 else []
             width = narrower
         blocks += [_Double(width)] if level else []
     return [*blocks, _norm(width), _conv3(width, 3)]
 
 
-def _norm(width: int) -> nn.GroupNorm:
-    return nn.GroupNorm(32, width, eps=1e-6)
+def _norm(width: int) -> "_GroupNorm":
+    return _GroupNorm(GROUPS, width, eps=1e-6)
+
+
+class _GroupNorm(nn.GroupNorm):
+    """torch's own; for the exporter as a norm of each group's row, whose sizes are constants."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not torch.onnx.is_in_onnx_export():
+            return super().forward(x)
+        _, width, height, across = map(int, x.shape)
+        rows = x.reshape(-1, self.num_groups, width // self.num_groups * height * across)
+        one, none = torch.ones(self.num_groups), torch.zeros(self.num_groups)  # else the exporter looks for the size
+        even = functional.instance_norm(rows, weight=one, bias=none, eps=self.eps).reshape(-1, width, height, across)
+        return torch.as_tensor(even * self.weight.reshape(width, 1, 1) + self.bias.reshape(width, 1, 1))
 
 
 def _conv3(inputs: int, outputs: int) -> nn.Conv2d:
@@ -173,9 +199,8 @@ class _Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         inner = self.norm(x)
-        query, key, value = (one(inner).flatten(2).transpose(1, 2) for one in (self.q, self.k, self.v))
-        seen = functional.scaled_dot_product_attention(query, key, value)
-        return torch.as_tensor(x + self.proj_out(seen.transpose(1, 2).reshape(x.shape)))
+        query, key, value = (_as_rows(one(inner)) for one in (self.q, self.k, self.v))
+        return torch.as_tensor(x + self.proj_out(_as_picture(_attended(query, key, value), x)))
 
 
 class _Halve(nn.Module):
@@ -227,11 +252,9 @@ class _Heads(nn.Module):
     def forward(self, placed: Tensor, plain: Tensor) -> Tensor:
         """`placed` (n, tokens, 512) makes queries and keys, `plain` values."""
         parts = zip((placed, placed, plain), self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3), strict=True)
-        query, key, value = (
-            functional.linear(x, weight, bias).unflatten(2, (HEADS, -1)).transpose(1, 2) for x, weight, bias in parts
-        )
-        seen = functional.scaled_dot_product_attention(query, key, value)
-        return torch.as_tensor(self.out_proj(seen.transpose(1, 2).flatten(2)))
+        query, key, value = (_by_heads(functional.linear(x, weight, bias)) for x, weight, bias in parts)
+        seen = _attended(query, key, value)
+        return torch.as_tensor(self.out_proj(seen.transpose(1, 2).reshape(-1, TOKENS, TOKEN_WIDTH)))
 
 
 class _Bridge(nn.Module):
@@ -249,7 +272,30 @@ class _Bridge(nn.Module):
         return torch.as_tensor(drawn + fidelity * (drawn * self.scale(both) + self.shift(both)))
 
 
+def _as_rows(picture: Tensor) -> Tensor:
+    """A picture (n, width, height, across) as (n, places, width)."""
+    _, width, height, across = map(int, picture.shape)
+    return picture.reshape(-1, width, height * across).transpose(1, 2)
+
+
+def _as_picture(rows: Tensor, like: Tensor) -> Tensor:
+    """Rows (n, places, width) as a picture with the sizes of `like`."""
+    return rows.transpose(1, 2).reshape(-1, *map(int, like.shape[1:]))
+
+
+def _by_heads(tokens: Tensor) -> Tensor:
+    """(n, tokens, 512) as (n, heads, tokens, 64)."""
+    return tokens.reshape(-1, TOKENS, HEADS, TOKEN_WIDTH // HEADS).transpose(1, 2)
+
+
+def _attended(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Attention; its scale is given as a number, or the exporter would compute it in the graph."""
+    return functional.scaled_dot_product_attention(query, key, value, scale=int(query.shape[-1]) ** -0.5)
+
+
 def _statistics(features: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and spread (n, channels, 1, 1) of each channel."""
+    places = int(features.shape[2]) * int(features.shape[3])
     mean = features.mean(dim=(2, 3), keepdim=True)
-    return mean, (features.var(dim=(2, 3), keepdim=True) + 1e-5).sqrt()
+    variance = ((features - mean) ** 2).sum(dim=(2, 3), keepdim=True) / (places - 1)
+    return mean, (variance + 1e-5).sqrt()
