@@ -1,5 +1,6 @@
 """Engines that do little and tell much, for tests of what stands around an engine. They run in lanes by dotted path."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from models.engines import (
     PortraitError,
     Samples,
     Swap,
+    SwapRequest,
     VoiceProfile,
     VoiceSettings,
 )
@@ -55,6 +57,49 @@ class PaintedFaceEngine:
     def open(self, *, max_faces: int) -> PaintedWearer:
         """A wearer of nothing."""
         return PaintedWearer()
+
+
+class BatchingFaceEngine:
+    """The same for up to eight frames at once. With a `fault` it answers all frames from "one buffer", as a GPU engine
+    could, with those "swapped" around, "cropped", or with one "too few"."""
+
+    name = "batching"
+    batch_max = 8
+
+    def __init__(self, fault: str = "") -> None:
+        self._inner = PaintedFaceEngine()
+        self._fault = fault
+
+    def prepare(self, source: IdentitySource) -> int:
+        """The identity's grey."""
+        return self._inner.prepare(source)
+
+    def open(self, *, max_faces: int) -> PaintedWearer:
+        """A wearer of nothing."""
+        return self._inner.open(max_faces=max_faces)
+
+    def swap_batch(self, requests: Sequence[SwapRequest]) -> list[Swap | Exception]:
+        """Paint each frame, or raise for it."""
+        answers = [self._swap(request) for request in requests]
+        frames = [request.frame for request in requests]
+        match self._fault:
+            case "one buffer":
+                return [
+                    Swap(frame=frames[0][:, :], faces=answer.faces) for answer in answers if isinstance(answer, Swap)
+                ]
+            case "swapped":
+                return answers[::-1]
+            case "cropped":
+                return [Swap(frame=frame[2:, 2:].copy()) for frame in frames]
+            case "too few":
+                return answers[1:]
+        return answers
+
+    def _swap(self, request: SwapRequest) -> Swap | Exception:
+        try:
+            return request.wearer.swap(request.frame, request.time_s)
+        except RuntimeError as unlucky:
+            return unlucky
 
 
 class ScaledVoiceStream:

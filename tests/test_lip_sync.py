@@ -1,6 +1,7 @@
 """The specification's Sync Strategy, rule by rule in its own words, in virtual time."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -211,3 +212,15 @@ def test_an_audio_only_call_leaves_in_its_rhythm() -> None:
 
     assert len(left) == 4.0 / PACKET_S
     assert asked == []
+
+
+def test_how_long_a_picture_has_until_it_is_dropped() -> None:
+    """150 ms behind the audio head; any time without sound, or when nothing was shown for a second."""
+    rule = SyncRule()
+    assert rule.left_s(5.0, 9.0) == math.inf
+    rule.audio_sent(10.0)
+    assert rule.left_s(9.0, 10.0) == math.inf
+    assert rule.passes(10.0, 10.0)
+    assert [round(rule.left_s(capture_s, 10.5), 6) for capture_s in (10.1, 9.9, 9.85, 9.8)] == [0.25, 0.05, 0.0, -0.05]
+    assert not rule.passes(9.849, 10.5)
+    assert rule.left_s(9.0, 11.0) == math.inf

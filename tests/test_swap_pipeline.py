@@ -5,23 +5,33 @@ import pytest
 
 from mirage_rtc.swap_pipeline import (
     CloseFace,
+    ForeignPicture,
     ForgetIdentity,
     InspectPortrait,
     OpenFace,
     PrepareIdentity,
     SwapFrame,
+    SwappedFrame,
     SwapPipeline,
     WearFace,
 )
-from models.engines import IdentitySource, PortraitError
-from tests.scripted_engines import PaintedFaceEngine
+from models.engines import FaceEngine, IdentitySource, PortraitError
+from tests.call_parts import picture
+from tests.scripted_engines import BatchingFaceEngine, PaintedFaceEngine
 
 A = IdentitySource(kind="mask", name="a")
 B = IdentitySource(kind="mask", name="b")
 
 
-def _frame(call_id: str = "one") -> SwapFrame:
-    return SwapFrame(call_id=call_id, i420=np.full((96, 64), 128, np.uint8), time_s=0.0)
+def _frame(call_id: str = "one", value: int = 128) -> SwapFrame:
+    return SwapFrame(call_id=call_id, i420=picture(value), time_s=0.0)
+
+
+def _two_calls(engine: FaceEngine) -> SwapPipeline:
+    pipeline = SwapPipeline(engine)
+    pipeline.handle(OpenFace(call_id="one", max_faces=1, identity=A))
+    pipeline.handle(OpenFace(call_id="two", max_faces=1, identity=B))
+    return pipeline
 
 
 def test_a_frame_is_swapped_and_comes_back_in_the_same_layout() -> None:
@@ -84,3 +94,40 @@ def test_an_unknown_job_is_an_error() -> None:
     """Nothing is ignored."""
     with pytest.raises(TypeError, match="str"):
         SwapPipeline(PaintedFaceEngine()).handle("job")
+
+
+def test_a_batch_gives_each_call_its_own_answer_or_its_own_fault() -> None:
+    """One call's frame makes the engine raise, one was never opened; the others are what each gives alone."""
+    pipeline = _two_calls(BatchingFaceEngine())
+    pipeline.handle(OpenFace(call_id="three", max_faces=1, identity=A))
+    alone = {call: pipeline.handle(_frame(call)).i420 for call in ("one", "two")}
+    answers = pipeline.handle_batch([_frame("one"), _frame("three", 28), _frame("nobody"), _frame("two")])
+
+    assert [type(answer) for answer in answers] == [SwappedFrame, RuntimeError, KeyError, SwappedFrame]
+    for call, answer in zip(("one", "two"), (answers[0], answers[3]), strict=True):
+        assert isinstance(answer, SwappedFrame)
+        np.testing.assert_array_equal(answer.i420, alone[call])
+        assert answer.faces[0].swapped
+        assert answer.cpu_ms > 0
+
+
+def test_how_many_frames_go_together_is_the_engine_s_to_say() -> None:
+    """One where it takes them singly; what comes together all the same is done one after the other."""
+    assert SwapPipeline(BatchingFaceEngine()).batch_max == BatchingFaceEngine.batch_max
+    single = _two_calls(PaintedFaceEngine())
+    assert single.batch_max == 1
+    answers = single.handle_batch([_frame("one"), _frame("two", 28)])
+    assert [type(answer) for answer in answers] == [SwappedFrame, RuntimeError]
+
+
+@pytest.mark.parametrize("fault", ["one buffer", "swapped", "cropped"])
+def test_a_picture_that_lies_in_another_call_s_memory_is_nobody_s(fault: str) -> None:
+    """As one buffer that a GPU engine uses for two calls; and a picture of another size is not its frame's."""
+    answers = _two_calls(BatchingFaceEngine(fault)).handle_batch([_frame("one"), _frame("two")])
+    assert [type(answer) for answer in answers] == [ForeignPicture] * 2
+
+
+def test_answers_that_are_not_one_for_each_frame_are_nobody_s() -> None:
+    """Whose is missing cannot be told."""
+    with pytest.raises(ValueError, match="each frame"):
+        _two_calls(BatchingFaceEngine("too few")).handle_batch([_frame("one"), _frame("two")])

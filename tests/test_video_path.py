@@ -6,10 +6,15 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import numpy as np
+import pytest
+from prometheus_client import generate_latest
 
 from mirage_rtc.clock import monotonic_s
 from mirage_rtc.gate import SafePicture
-from mirage_rtc.leg import Leg
+from mirage_rtc.inference import Late
+from mirage_rtc.leg import HOLD_EARLY_S, Leg
+from mirage_rtc.lip_sync import OPUS_LOOKAHEAD_S
+from mirage_rtc.swap_pipeline import SwappedFrame
 from mirage_rtc.video_path import VideoPath
 from tests.call_parts import MASK_B, SHADE_A, SHADE_B, WISHES, Hands, lanes, leg_parts, luma, picture
 
@@ -193,3 +198,51 @@ async def test_a_picture_that_waits_for_its_voice_over_a_flush_does_not_leave() 
         assert safe.generation == leg.video.gate.generation
 
     assert safe.kind != "live"
+
+
+async def test_a_picture_that_the_lane_had_no_time_for_is_as_one_that_never_came() -> None:
+    """Nothing is sent for it, no engine is blamed; the far end sees what it sees when pictures are missing."""
+    async with _leg() as (leg, clock):
+        await _through(leg.video, 128, clock.now_s)
+        swap = leg.video.seat.swap
+
+        async def drop(*_: object, **__: object) -> SwappedFrame:
+            raise Late
+
+        setattr(leg.video.seat, "swap", drop)  # noqa: B010 - mypy refuses an assignment
+        _push(leg.video, 128, clock.now_s)
+        async with asyncio.timeout(5):
+            while leg.video.dropped == 0:  # noqa: ASYNC110 - a drop sets no event
+                await asyncio.sleep(0.001)
+        assert not leg.video._line
+        frozen = await leg.video.next()
+        setattr(leg.video.seat, "swap", swap)  # noqa: B010 - as above
+        live = await _through(leg.video, 128, clock.now_s)
+        told = generate_latest(leg.video._metrics.registry).decode()
+
+    assert (frozen.kind, live.kind) == ("frozen", "live")
+    assert leg.video.dropped == 1
+    assert 'mirage_video_dropped_total{reason="expired"} 1.0' in told
+    assert "mirage_engine_errors_total{" not in told
+    assert "mirage_face_batch_frames_count 2.0" in told
+
+
+async def test_how_long_a_picture_may_wait_for_the_lane() -> None:
+    """Two pictures' time; longer while its voice is not due; never longer than the sync rule would let it through."""
+    async with _leg() as (leg, clock):
+        for _ in range(90):
+            clock.now_s += 1 / 30
+            leg.video.arrivals.add()
+        seconds = clock.now_s
+        at_30_hz = leg.video._patience_s(seconds - 0.03)
+        leg.audio._playout.cushion.note(0.13)
+        until_voice = leg.video._patience_s(seconds - 0.03)
+        assert leg.sync.passes(seconds, seconds)
+        leg.sync.audio_sent(seconds - 0.02)
+        until_dropped = leg.video._patience_s(seconds - 0.12)
+        long_gone = leg.video._patience_s(seconds - 0.3)
+
+    assert at_30_hz == pytest.approx(2 / 30, rel=0.02)
+    assert until_voice == pytest.approx(0.13 + OPUS_LOOKAHEAD_S - HOLD_EARLY_S - 0.03, abs=0.002)
+    assert until_dropped == pytest.approx(0.05)
+    assert long_gone < 0
