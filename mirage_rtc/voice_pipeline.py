@@ -146,14 +146,17 @@ class VoicePipeline:
     def _open(self, job: OpenVoice) -> OpenedVoice:
         obstacle = self._obstacle(job.settings)
         speaks = job.settings if obstacle is None else job.until
-        voice = CallVoice(
-            self._rack,
-            sample_rate_hz=job.sample_rate_hz,
-            hop_ms=job.hop_ms,
-            settings=speaks,
-            delay_ms=job.delay_ms,
-        )
-        self._voices[job.call_id] = voice
+        voice = self._voices.get(job.call_id)
+        if voice is not None:
+            voice.begin_again(speaks)
+        else:
+            voice = self._voices[job.call_id] = CallVoice(
+                self._rack,
+                sample_rate_hz=job.sample_rate_hz,
+                hop_ms=job.hop_ms,
+                settings=speaks,
+                delay_ms=job.delay_ms,
+            )
         return OpenedVoice(
             engine=self._rack.engine_of(speaks),
             delay_ms=voice.delay_ms,

@@ -101,6 +101,16 @@ class CallVoice:
         self._now.settings = settings
         self._next = None
 
+    def begin_again(self, settings: VoiceSettings) -> None:
+        """Another voice from the next hop on, the one before being of no use any more.
+
+        It hears as much first as its delay holds back, so that it does not begin in the middle of a word from nothing.
+        """
+        part = self._warming(settings, past_ms=STEP_MS)
+        while part.fed < self._heard:
+            self._feed(part)
+        self._now, self._next, self._delay_ms = part, None, part.delay_ms
+
     def prepare(self, settings: VoiceSettings) -> bool:
         """One step towards another voice that `VoiceRack.is_ready`; whether the next hop that fits brings it."""
         part = self._next
@@ -111,8 +121,7 @@ class CallVoice:
             part.settings = settings
         until = part.fed + max(STEP_MS, 2 * self._last_hop_ms) * self._rate_hz // 1000
         while part.fed < min(until, self._heard):
-            lag = self._heard - part.fed
-            part.convert(self._past[len(self._past) - lag :][: self._hop_towards(part)])
+            self._feed(part)
         return part.fed == self._heard
 
     def convert(self, hop: Samples) -> Samples:
@@ -143,14 +152,20 @@ class CallVoice:
         line = DelayLine(lag)
         return _Part(settings=settings, stream=stream, line=line, delay_ms=delay_ms, hops_ms=hops_ms)
 
-    def _warming(self, settings: VoiceSettings) -> _Part:
+    def _warming(self, settings: VoiceSettings, past_ms: int = PAST_MS) -> _Part:
         """A stream that begins as far back as is remembered and it needs, by whole hops of its own."""
         part = self._open(settings)
-        past = len(self._past)
+        past_ms = min(past_ms, self._ms(len(self._past)))
         if not is_imported(settings):
-            past = min(past, EMBEDDED_PAST_MS * self._rate_hz // 1000) // self._embedded_hop * self._embedded_hop
-        part.fed = self._heard - past
+            past_ms = min(past_ms, EMBEDDED_PAST_MS) // self._hop_ms * self._hop_ms
+        part.fed = self._heard - past_ms * self._rate_hz // 1000
         return part
+
+    def _feed(self, part: _Part) -> None:
+        """One hop of what was said, of the longest that brings it nearer and leaves nothing that it cannot take."""
+        lag = self._heard - part.fed
+        hop_ms = longest_hop_ms(part.hops_ms, self._ms(lag))
+        part.convert(self._past[len(self._past) - lag :][: hop_ms * self._rate_hz // 1000])
 
     @property
     def _embedded_hop(self) -> int:
@@ -160,11 +175,6 @@ class CallVoice:
         """Whether it can no longer catch up: too far behind, or not by whole hops of its own."""
         lag = self._heard - part.fed
         return lag > len(self._past) or (not is_imported(part.settings) and lag % self._embedded_hop > 0)
-
-    def _hop_towards(self, part: _Part) -> int:
-        """Samples of the longest hop that brings it nearer and leaves nothing that it cannot take."""
-        left_ms = self._ms(self._heard - part.fed)
-        return longest_hop_ms(part.hops_ms, left_ms) * self._rate_hz // 1000
 
     def _remember(self, hop: Samples) -> None:
         kept = PAST_MS * self._rate_hz // 1000

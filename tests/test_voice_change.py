@@ -113,6 +113,18 @@ def test_a_fresh_stream_keeps_the_delay_that_the_call_has_grown_to() -> None:
     assert np.allclose(call.factors()[-4800:], 0.5, rtol=1e-3)
 
 
+@pytest.mark.parametrize("hops_ms", [(40,), (60,), (200, 60)])
+def test_a_voice_that_begins_again_has_heard_what_its_delay_holds_back(hops_ms: tuple[int, ...]) -> None:
+    """In the place of one that is of no use: from its first sample on it says what was said 68 ms before."""
+    call = Call(EIGHTH)
+    call.say(steady(1.3), hops_ms)
+    call.voice.begin_again(ROBOT)
+    begun = len(call.heard)
+    call.say(steady(1.0))
+    assert call.voice.delay_ms == DELAY_MS
+    assert np.allclose(call.factors()[begun - round(48 * DELAY_MS) :], 0.25, rtol=1e-3)
+
+
 @pytest.mark.parametrize("hops_ms", [(60,), (200,), (40, 100, 60), (120, 160), (60, 80)])
 def test_an_imported_voice_may_be_left_from_any_rung(hops_ms: tuple[int, ...]) -> None:
     """The embedded one begins with the first hop of its own length, having caught up by whole hops of its own."""
