@@ -53,6 +53,11 @@ logger = logging.getLogger(__name__)
 PACKAGED_PAGE = Path(app.__file__).resolve().parent / "web"
 CHECKOUT_PAGE = Path(app.__file__).resolve().parent.parent / "web"
 
+FACE_START_S = 120.0
+"""Half a gigabyte of weights to a GPU, and once to the CPU that its answers are compared with."""
+ENGINE_BUILD_S = 3600.0
+"""TensorRT takes minutes for each network and precision that is new to it."""
+
 ENGINES = {
     "mesh": "embedded mesh warp on the CPU",
     "neural": "neural: SCRFD, ArcFace and InSwapper",
@@ -201,6 +206,7 @@ def _face(settings: Config) -> LaneSpec:
         },
         warm_up=tuple(PrepareIdentity(identity=IdentitySource(kind="mask", name=mask.name)) for mask in mask_art.MASKS),
         nice=FACE_NICE,
+        start_timeout_s=ENGINE_BUILD_S if settings.gpu_runtime == "tensorrt" else FACE_START_S,
     )
 
 

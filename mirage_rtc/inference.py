@@ -20,6 +20,7 @@ from mirage_rtc.frame_queue import FrameQueue
 from mirage_rtc.lane_worker import Done, Failed, LaneSpec, Ready, Refused
 from mirage_rtc.starvation import Deadline
 from mirage_rtc.worker_process import Worker
+from models.gpu_status import GpuMemory
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,6 @@ SETTLE_TIMEOUT_S = 10.0
 """The same for a job that is not on the media path, such as preparing a portrait."""
 BATCH_PATIENCE = 3
 """Frames that go together may take as long as so many that go alone: where a batch saves nothing it is no hang."""
-START_TIMEOUT_S = 60.0
 RESTART_PAUSE_S = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Pause before the nth start in a row that failed; the last one repeats."""
 
@@ -98,6 +98,7 @@ class Lane:
         *,
         reply_timeout_s: float = REPLY_TIMEOUT_S,
         on_state: Callable[[LaneState], None] = lambda _: None,
+        on_gpu: Callable[[GpuMemory], None] = lambda _: None,
     ) -> None:
         self.name = name
         self.epoch = 0
@@ -108,6 +109,7 @@ class Lane:
         self._spec = spec
         self._reply_timeout_s = reply_timeout_s
         self._on_state = on_state
+        self._on_gpu = on_gpu
         self._queue: FrameQueue[_Asked] = FrameQueue()
         self._flying: list[_Asked] = []
         self._look: asyncio.TimerHandle | None = None
@@ -187,6 +189,8 @@ class Lane:
                     asked.fail(WorkerLost())
                 return self._lose(worker)
             for asked, answer in zip(taken, answers, strict=True):
+                if isinstance(answer, Done) and answer.gpu is not None:
+                    self._on_gpu(answer.gpu)
                 asked.serve(answer, sent_s=sent_s, batch=len(taken))
             return self._serve()
 
@@ -210,7 +214,7 @@ class Lane:
         worker = self._worker = Worker()
         hello: Any = None
         try:
-            hello = await _end_of(self._watched(worker, START_TIMEOUT_S, worker.start, self._spec))
+            hello = await _end_of(self._watched(worker, self._spec.start_timeout_s, worker.start, self._spec))
         except OSError:
             logger.exception("an inference worker could not be started", extra={"lane": self.name})
         if not isinstance(hello, Ready) or self.state == "closed":

@@ -10,18 +10,19 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
 from mirage_rtc.lane_wire import Wire
 from models.engines import PortraitError
+from models.gpu_status import GpuMemory, MemoryWatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneSpec:
     """What a lane runs. `engine` and `pipeline` are "module:callable"; the pipeline is called with the engine.
 
-    The jobs of `warm_up` are done before the worker says it is ready.
+    The jobs of `warm_up` are done before the worker says it is ready, which may take `start_timeout_s`.
     """
 
     engine: str
@@ -29,6 +30,7 @@ class LaneSpec:
     arguments: dict[str, Any] = field(default_factory=dict)
     warm_up: tuple[Any, ...] = ()
     nice: int = 0
+    start_timeout_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +49,10 @@ class Ready:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """A job's answer."""
+    """A job's answer; now and then with how the GPU's memory is used."""
 
     value: Any
+    gpu: GpuMemory | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,13 +120,23 @@ def _told(answer: Any) -> Done | Refused | Failed:
     return Done(value=answer)
 
 
+def _reported(answers: list[Done | Refused | Failed], watch: MemoryWatch) -> list[Done | Refused | Failed]:
+    """The first answer carries the GPU's figures when they are due."""
+    first = answers[0]
+    gpu = watch.due() if isinstance(first, Done) else None
+    if gpu is None or not isinstance(first, Done):
+        return answers
+    return [replace(first, gpu=gpu), *answers[1:]]
+
+
 def _serve(wire: Wire, pipeline: Pipeline) -> None:
+    watch = MemoryWatch()
     while True:
         try:
             asked = wire.receive()
         except (EOFError, OSError):
             return
-        answers = _answers(pipeline, [job for _, job in asked])
+        answers = _reported(_answers(pipeline, [job for _, job in asked]), watch)
         wire.send([(number, answer) for (number, _), answer in zip(asked, answers, strict=True)])
 
 

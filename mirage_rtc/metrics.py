@@ -2,6 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from mirage_rtc.gpu_gauges import GpuGauges
 from mirage_rtc.picture_metrics import PictureMetrics
 from mirage_rtc.voice_metrics import VoiceMetrics
 
@@ -19,6 +20,7 @@ class Metrics:
         self.frames_in = Counter("mirage_video_frames_in", "Raw pictures taken in.", registry=take)
         self.pictures_out = Counter("mirage_video_pictures_out", "Pictures sent.", ["kind"], registry=take)
         self.pictures = PictureMetrics(take)
+        self.gpu = GpuGauges(take)
         self.engine_errors = Counter(
             "mirage_engine_errors", "Jobs an engine did not do.", ["engine", "reason"], registry=take
         )

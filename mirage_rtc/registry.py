@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -91,6 +92,7 @@ class Registry:
                 kbps_start=config.video_kbps_start,
                 kbps_max=config.video_kbps_max,
                 h264=h264,
+                watch=metrics.pictures,
             ),
             advertise_ips=config.advertise_ips,
         )
@@ -196,6 +198,8 @@ class Registry:
     def _lane(self, name: str, spec: LaneSpec) -> Lane:
         def on_state(state: LaneState) -> None:
             self._metrics.lane_starts.labels(name, state).inc()
+            if state != "ready":
+                self._metrics.gpu.forget(name)
             if lane.engine_name:
                 for engine in (lane.engine_name, *lane.engine_extras):
                     self._metrics.engines.labels(name, engine).set(state == "ready")
@@ -203,7 +207,7 @@ class Registry:
             for session in self._all():
                 session.engines_changed()
 
-        lane = Lane(name, spec, on_state=on_state)
+        lane = Lane(name, spec, on_state=on_state, on_gpu=partial(self._metrics.gpu.observe, name))
         return lane
 
     def _surroundings(self, vault: IdentityVault) -> Surroundings:

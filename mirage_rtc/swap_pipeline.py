@@ -7,7 +7,7 @@ lives here and is pinned to this lane until `CloseFace`.
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import cv2
@@ -66,6 +66,8 @@ class SwappedFrame:
     faces: tuple[FaceBox, ...]
     stage_ms: dict[str, float]
     cpu_ms: float
+    wall_ms: dict[str, float] = field(default_factory=dict)
+    """By stage, by the clock."""
     waited_ms: float = 0.0
     batch: int = 1
 
@@ -147,7 +149,7 @@ class SwapPipeline:
         swap = request.wearer.swap(request.frame, request.time_s)
         i420 = _i420(swap.frame)
         cpu_ms = (time.thread_time() - began_s) * 1000.0
-        return SwappedFrame(i420=i420, faces=swap.faces, stage_ms=swap.stage_ms, cpu_ms=cpu_ms)
+        return SwappedFrame(i420=i420, faces=swap.faces, stage_ms=swap.stage_ms, wall_ms=swap.wall_ms, cpu_ms=cpu_ms)
 
     def _request(self, job: SwapFrame) -> SwapRequest:
         frame = np.asarray(cv2.cvtColor(job.i420, cv2.COLOR_YUV2BGR_I420), dtype=np.uint8)
@@ -204,4 +206,4 @@ def _answer(swap: Swap | Exception, i420: NDArray[np.uint8] | Exception, cpu_ms:
         return swap
     if isinstance(i420, Exception):
         return i420
-    return SwappedFrame(i420=i420, faces=swap.faces, stage_ms=swap.stage_ms, cpu_ms=cpu_ms)
+    return SwappedFrame(i420=i420, faces=swap.faces, stage_ms=swap.stage_ms, wall_ms=swap.wall_ms, cpu_ms=cpu_ms)

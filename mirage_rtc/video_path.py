@@ -45,6 +45,7 @@ MakePicture = Callable[[], I420]
 class _Incoming:
     make: MakePicture
     capture_s: float
+    arrived_s: float
     generation: int
     is_cheap: bool
 
@@ -79,6 +80,7 @@ class VideoPath:
         self._late = 0
         self._early_s = 0.0
         self._time_s = 0.0
+        self._since_detection = 0
 
     @property
     def dropped(self) -> int:
@@ -91,7 +93,9 @@ class VideoPath:
         self._metrics.frames_in.inc()
         self.arrivals.add()
         generation, before = self.gate.generation, self._incoming.dropped
-        self._incoming.put(_Incoming(make=make, capture_s=capture_s, generation=generation, is_cheap=is_cheap))
+        self._incoming.put(
+            _Incoming(make=make, capture_s=capture_s, arrived_s=self._clock(), generation=generation, is_cheap=is_cheap)
+        )
         self._metrics.pictures.dropped("newer", self._incoming.dropped - before)
 
     def flush(self) -> None:
@@ -174,7 +178,7 @@ class VideoPath:
         if self.gate.passthrough:
             passed = self.gate.raw(raw, capture_s=incoming.capture_s, generation=incoming.generation)
             return passed or self.gate.fallback(self.size_px)
-        swapped = await self._swap(raw, incoming.capture_s)
+        swapped = await self._swap(raw, incoming)
         if self.muted or incoming.generation != self.gate.generation:
             return self.gate.fallback(self.size_px)
         if swapped is None:
@@ -184,22 +188,30 @@ class VideoPath:
         )
         return safe or self.gate.fallback(self.size_px, raw)
 
-    async def _swap(self, raw: I420, capture_s: float) -> SwappedFrame | None:
+    async def _swap(self, raw: I420, incoming: _Incoming) -> SwappedFrame | None:
         """One picture through the lane; None for whatever goes wrong there. Raises Late."""
-        self._time_s = max(self._time_s, capture_s)  # trackers forget when time runs back
+        self._time_s = max(self._time_s, incoming.capture_s)  # trackers forget when time runs back
+        before_ms = (self._clock() - incoming.arrived_s) * 1000
         try:
-            swapped = await self.seat.swap(raw, self._time_s, patience_s=self._patience_s(capture_s))
+            swapped = await self.seat.swap(raw, self._time_s, patience_s=self._patience_s(incoming.capture_s))
         except LaneDown:
             self._metrics.engine_errors.labels("face", "lane_down").inc()
             return None
         except (EngineFailed, MirageError):
             self._metrics.engine_errors.labels("face", "raised").inc()
             return None
+        self._observe(swapped, queue_ms=before_ms + swapped.waited_ms)
+        return swapped
+
+    def _observe(self, swapped: SwappedFrame, *, queue_ms: float) -> None:
         self._metrics.observe_stages("face", swapped.stage_ms, swapped.cpu_ms)
         scores = (face.score for face in swapped.faces)
-        self._metrics.pictures.swapped({"queue": swapped.waited_ms}, scores, batch=swapped.batch)
+        self._metrics.pictures.swapped({"queue": queue_ms, **swapped.wall_ms}, scores, batch=swapped.batch)
         self.cpu_ms.add(swapped.cpu_ms)
-        return swapped
+        self._since_detection += 1
+        if "detect" in swapped.wall_ms:
+            self._metrics.pictures.detected(self._since_detection)
+            self._since_detection = 0
 
     def _patience_s(self, capture_s: float) -> float:
         """How long a picture may wait for the lane: less when it would be dropped for its voice's sake."""

@@ -5,6 +5,8 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +15,23 @@ import pytest
 from mirage_rtc.errors import BadInput
 from mirage_rtc.inference import EngineFailed, Lane, LaneDown, LaneState
 from mirage_rtc.lane_worker import LaneSpec
+from models.gpu_status import GpuMemory
 
 SPEC = LaneSpec(engine="tests.lane_jobs:NamedEngine", pipeline="tests.lane_jobs:ObeyingPipeline")
+
+NVML = """
+import os
+from types import SimpleNamespace as Answer
+
+class NVMLError(Exception):
+    pass
+
+nvmlInit = lambda: None
+nvmlDeviceGetHandleByIndex = lambda index: index
+nvmlDeviceGetMemoryInfo = lambda handle: Answer(total=1000, used=300)
+nvmlDeviceGetComputeRunningProcesses = lambda handle: [Answer(pid=os.getpid(), usedGpuMemory=200)]
+"""
+"""As much of NVIDIA's library as a worker asks."""
 
 
 @asynccontextmanager
@@ -39,6 +56,27 @@ async def test_a_job_goes_to_another_process_and_its_answer_comes_back() -> None
     async with _lane() as lane:
         assert np.array_equal(await lane.run(("echo", picture)), picture)
         assert lane.engine_name == "named"
+
+
+async def test_the_gpu_s_figures_come_with_an_answer_now_and_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the worker's own process; the first answer has them, those of the next seconds do not."""
+    (tmp_path / "pynvml.py").write_text(NVML)
+    monkeypatch.syspath_prepend(tmp_path)
+    seen: list[GpuMemory] = []
+    async with _lane(on_gpu=seen.append) as lane:
+        assert [await lane.run(("echo", number)) for number in range(3)] == [0, 1, 2]
+
+    assert seen == [GpuMemory(total=1000, used=300, process=200)]
+
+
+async def test_a_worker_that_takes_too_long_to_start_is_ended() -> None:
+    """How long is too long, the engine's own needs decide: TensorRT builds for minutes."""
+    lane = Lane("test", replace(SPEC, warm_up=(("hang", 20),), start_timeout_s=0.7))
+    with pytest.raises(LaneDown):
+        await lane.start()
+    await lane.close()
 
 
 async def test_an_engine_that_raises_fails_its_job_only() -> None:

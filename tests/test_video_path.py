@@ -1,9 +1,11 @@
 """The picture's way through a call, over a real lane."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -246,3 +248,31 @@ async def test_how_long_a_picture_may_wait_for_the_lane() -> None:
     assert until_voice == pytest.approx(0.13 + OPUS_LOOKAHEAD_S - HOLD_EARLY_S - 0.03, abs=0.002)
     assert until_dropped == pytest.approx(0.05)
     assert long_gone < 0
+
+
+async def test_a_picture_s_stages_waits_and_detections_are_counted() -> None:
+    """By the clock: its wait for its turn and for the lane is one; detections are counted in frames of this call."""
+    async with _leg() as (leg, clock):
+        swap = leg.video.seat.swap
+        looked = iter((True, False, False, True))
+
+        async def timed(*arguments: Any, **options: Any) -> SwappedFrame:
+            walls = {"track": 1.0} | ({"detect": 4.0} if next(looked) else {})
+            return replace(await swap(*arguments, **options), wall_ms=walls, waited_ms=3.0)
+
+        def make() -> np.ndarray:
+            clock.now_s += 0.02  # it waited as long as this took
+            return picture(128)
+
+        setattr(leg.video.seat, "swap", timed)  # noqa: B010 - mypy refuses an assignment
+        for _ in range(4):
+            leg.video.push(make, size_px=(64, 64), capture_s=clock.now_s)
+            await leg.video.next()
+        told = generate_latest(leg.video._metrics.registry).decode()
+
+    assert 'mirage_video_stage_ms_sum{stage="track"} 4.0' in told
+    assert 'mirage_video_stage_ms_count{stage="detect"} 2.0' in told
+    waited_ms = float(re.findall(r'mirage_video_stage_ms_sum{stage="queue"} ([0-9.]+)', told)[0])
+    assert waited_ms == pytest.approx(4 * 23, abs=1)
+    assert "mirage_detector_interval_frames_sum 4.0" in told
+    assert 'mirage_detector_interval_frames_bucket{le="2.0"} 1.0' in told
