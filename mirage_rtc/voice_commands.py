@@ -6,7 +6,7 @@ removing and testing need it no more than a call does.
 
 import importlib.util
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,18 +15,23 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from mirage_rtc.errors import BadInput, Unavailable
+from mirage_rtc.errors import BadInput, NotFound, Unavailable
 from mirage_rtc.voice_options import VoiceOptions
+from models import ready_network
 from models.imported_voices import NETWORKS_FOLDER, VOICES_FOLDER
+from models.neural_voice_catalog import CONTENTVEC, RMVPE, RMVPE_GRAPH
 from models.runtime import Graph, NetworkError, OnnxGraph
+from models.store import Store
 from models.voice_graph import LADDER, Rung
-from models.voice_networks import NETWORKS, VoiceNetworkStore
+from models.voice_networks import CONTENT_V1, CONTENT_V2, NETWORKS, PITCH, VoiceNetworkStore
 from models.voice_pitch import pitch_in_words
 from models.voice_probe import decoder_probe, latent_probe
 from models.voice_refusal import VoiceRefused
 from models.voice_store import VoiceConsent, VoiceRecord, VoiceStore, voice_id
 
 PITCH_HZ = (50, 1100)
+
+MODELS_FOLDER = "models"
 
 
 def run(options: VoiceOptions, data_dir: Path, console: Console) -> int:
@@ -35,7 +40,7 @@ def run(options: VoiceOptions, data_dir: Path, console: Console) -> int:
     networks = VoiceNetworkStore(data_dir / NETWORKS_FOLDER)
     tasks = {
         "import": lambda: import_voice(options, store, console),
-        "prepare": lambda: prepare_networks(options, networks, console),
+        "prepare": lambda: prepare_networks(options, networks, data_dir, console),
         "list": lambda: list_voices(store, networks, console),
         "remove": lambda: remove_voice(options, store, console),
         "test": lambda: check_voice(options, store, console),
@@ -73,22 +78,38 @@ def import_voice(options: VoiceOptions, store: VoiceStore, console: Console) -> 
     return 0
 
 
-def prepare_networks(options: VoiceOptions, networks: VoiceNetworkStore, console: Console) -> int:
-    """Make the graphs of ContentVec or RMVPE out of the published checkpoint."""
+def prepare_networks(options: VoiceOptions, networks: VoiceNetworkStore, data_dir: Path, console: Console) -> int:
+    """Make the graphs of ContentVec or RMVPE out of the published file, or of those that `models fetch` got."""
+    files = (options.file,) if options.file else _fetched(networks, data_dir / MODELS_FOLDER)
+    for file in files:
+        with console.status(f"Preparing {file.name}") as status:
+            names = _prepared(file, networks, lambda what: status.update(f"Preparing: {what}"))
+        console.print(f"[green]ready[/]     {', '.join(names)}", highlight=False)
+    return 0
+
+
+def _prepared(file: Path, networks: VoiceNetworkStore, progress: Callable[[str], None]) -> tuple[str, ...]:
+    if file.suffix == ".onnx":
+        return ready_network.store_ready(file, store=networks, progress=progress)
     _require_torch()
     # Only here: everything else of the product runs without torch.
     from models.convert import network_import
 
-    assert options.file is not None
-    with console.status(f"Preparing {options.file.name}") as status:
-        names = network_import.import_network(
-            options.file,
-            store=networks,
-            run=run_graph,
-            progress=lambda what: status.update(f"Preparing: {what}"),
-        )
-    console.print(f"[green]ready[/]     {', '.join(names)}", highlight=False)
-    return 0
+    return network_import.import_network(file, store=networks, run=run_graph, progress=progress)
+
+
+def _fetched(networks: VoiceNetworkStore, folder: Path) -> tuple[Path, ...]:
+    """The verified files of what is not prepared yet. Raises `NotFound` when there is nothing to do it with."""
+    store, there = Store(folder, offline=True), networks.ready()
+    # PyTorch makes the better one of RMVPE: several steps of sound in one run, and a variant in half precision.
+    pitch = (RMVPE, RMVPE_GRAPH) if _has_torch() else (RMVPE_GRAPH,)
+    wanted = [] if PITCH.name in there else [next((spec for spec in pitch if store.state(spec) == "ready"), pitch[0])]
+    wanted += [] if {CONTENT_V1.name, CONTENT_V2.name} <= set(there) else [CONTENTVEC]
+    files = tuple(store.path(spec) for spec in wanted if store.state(spec) == "ready")
+    if wanted and not files:
+        names = " ".join(spec.name for spec in wanted)
+        raise NotFound("model_missing", f"Nothing to prepare in {folder}: run `mirage-rtc models fetch {names}` first.")
+    return files
 
 
 def list_voices(store: VoiceStore, networks: VoiceNetworkStore, console: Console) -> int:
@@ -105,7 +126,9 @@ def list_voices(store: VoiceStore, networks: VoiceNetworkStore, console: Console
     console.print(table)
     missing = [network.name for network in NETWORKS if network.name not in networks.ready()]
     if missing:
-        console.print(f"Not prepared yet: {', '.join(missing)}. `mirage-rtc voices prepare FILE` makes them.")
+        console.print(
+            f"Not prepared yet: {', '.join(missing)}. `mirage-rtc voices prepare` makes them of fetched files."
+        )
     console.print(pitch_in_words(networks), highlight=False)
     return 0
 
@@ -176,8 +199,12 @@ def _check_pitch(pitch_hz: float | None) -> None:
         raise BadInput("pitch_unlikely", sentence)
 
 
+def _has_torch() -> bool:
+    return importlib.util.find_spec("torch") is not None and importlib.util.find_spec("onnx") is not None
+
+
 def _require_torch() -> None:
-    if importlib.util.find_spec("torch") is None or importlib.util.find_spec("onnx") is None:
+    if not _has_torch():
         raise Unavailable(
             "torch_missing",
             "Importing a voice needs PyTorch, calls do not: run `pip install '.[convert,neural]'` in the clone.",

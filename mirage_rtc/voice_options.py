@@ -39,7 +39,8 @@ def add(parser: argparse.ArgumentParser, add_common: Callable[[argparse.Argument
     _add_extras(leaf)
     leaf = tasks.add_parser("prepare", help="make the networks that all voices need, of ContentVec's and RMVPE's files")
     add_common(leaf)
-    leaf.add_argument(f"{PREFIX}file", type=Path, metavar="FILE", help="pytorch_model.bin or rmvpe.pt, as published")
+    sentence = "pytorch_model.bin, rmvpe.pt or rmvpe.onnx, as published; without one, what `models fetch` got"
+    leaf.add_argument(f"{PREFIX}file", type=Path, nargs="?", metavar="FILE", help=sentence)
     leaf = tasks.add_parser("list", help="the voices, whose they are and on whose word they are used")
     add_common(leaf)
     for task, sentence in (

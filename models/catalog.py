@@ -5,6 +5,7 @@
 
 from models.model_spec import ModelSpec, WheelMember
 from models.neural_face_catalog import NEURAL_FACE
+from models.neural_voice_catalog import NEURAL_VOICE
 
 
 def _google(member: str) -> WheelMember:
@@ -35,5 +36,5 @@ FACE_LANDMARKS = ModelSpec(
 EMBEDDED: tuple[ModelSpec, ...] = (FACE_DETECTOR, FACE_LANDMARKS)
 """Every file the embedded engines need: free for commercial use, fetched at start-up."""
 
-CATALOG: tuple[ModelSpec, ...] = (*EMBEDDED, *NEURAL_FACE)
+CATALOG: tuple[ModelSpec, ...] = (*EMBEDDED, *NEURAL_FACE, *NEURAL_VOICE)
 """Every file the product can use; what is not embedded is fetched only when asked for by name."""

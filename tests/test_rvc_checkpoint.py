@@ -137,3 +137,11 @@ def test_a_half_file_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:1_000_000])
     with pytest.raises(VoiceRefused):
         read_voice(path)
+
+
+def test_a_graph_is_no_voice_file(tmp_path: Path) -> None:
+    """Graphs of strangers are not taken: they are made of the checkpoint."""
+    (tmp_path / "voice.onnx").write_bytes(b"anything")
+    with pytest.raises(VoiceRefused, match=r"use that") as caught:
+        read_voice(tmp_path / "voice.onnx")
+    assert caught.value.code == "voice_format"

@@ -1,5 +1,7 @@
 """`mirage-rtc voices`: consent first, torch only where it is needed, a sentence for everything that can be mended."""
 
+import dataclasses
+import hashlib
 import importlib.util
 import io
 from pathlib import Path
@@ -9,10 +11,12 @@ import pytest
 from rich.console import Console
 
 from mirage_rtc import voice_commands
-from mirage_rtc.errors import BadInput, Unavailable
+from mirage_rtc.errors import BadInput, NotFound, Unavailable
 from mirage_rtc.voice_options import VoiceOptions
+from models.neural_voice_catalog import RMVPE_GRAPH
 from models.voice_refusal import VoiceRefused
 from models.voice_store import VoiceStore
+from tests.test_ready_network import pitchy
 from tests.test_voice_store import RECORD, stored
 
 IMPORT: dict[str, Any] = {
@@ -104,6 +108,7 @@ def test_networks_are_prepared_and_the_list_says_which_are_missing(tmp_path: Pat
     assert voice_commands.run(given, tmp_path, console) == 0
     assert voice_commands.run(VoiceOptions(task="list"), tmp_path, console) == 0
     assert "Not prepared yet: contentvec-768-l12, contentvec-256-l9." in text(console)
+    assert "Pitch by RMVPE." in text(console)
 
 
 def test_a_list_shows_broken_voices_too_and_paints_nothing(tmp_path: Path, console: Console) -> None:
@@ -135,3 +140,32 @@ def test_a_broken_graph_is_not_run(tmp_path: Path, console: Console) -> None:
     assert caught.value.code == "voice_damaged"
     with pytest.raises(VoiceRefused):
         store.graphs("grace")
+
+
+def test_a_ready_graph_is_prepared_without_torch(
+    tmp_path: Path, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a file, as it was published."""
+    monkeypatch.setattr(voice_commands, "_has_torch", lambda: False)
+    (tmp_path / "rmvpe.onnx").write_bytes(pitchy())
+    assert voice_commands.run(VoiceOptions(task="prepare", file=tmp_path / "rmvpe.onnx"), tmp_path, console) == 0
+    assert voice_commands.run(VoiceOptions(task="list"), tmp_path, console) == 0
+    assert "Pitch by RMVPE." in text(console)
+
+
+def test_fetched_files_are_found_and_prepared_once(
+    tmp_path: Path, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those with the pinned bytes; without one the sentence names the command that gets it."""
+    monkeypatch.setattr(voice_commands, "_has_torch", lambda: False)
+    content, folder = pitchy(), tmp_path / "models"
+    pinned = dataclasses.replace(RMVPE_GRAPH, bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+    monkeypatch.setattr(voice_commands, "RMVPE_GRAPH", pinned)
+    with pytest.raises(NotFound, match=r"models fetch rmvpe\.onnx contentvec\.bin"):
+        voice_commands.run(VoiceOptions(task="prepare"), tmp_path, console)
+    folder.mkdir()
+    (folder / "rmvpe.onnx").write_bytes(content)
+    assert voice_commands.run(VoiceOptions(task="prepare"), tmp_path, console) == 0
+    assert "ready     rmvpe" in text(console)
+    with pytest.raises(NotFound, match=r"models fetch contentvec\.bin"):
+        voice_commands.run(VoiceOptions(task="prepare"), tmp_path, console)

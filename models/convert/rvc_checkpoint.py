@@ -72,6 +72,8 @@ class RvcVoice:
 
 def read_voice(path: Path) -> RvcVoice:
     """Check and load a voice. Raises `VoiceRefused`; nothing in the file is run, whatever it is."""
+    if path.suffix.lower() == ".onnx":
+        raise _refused(path.name, "graphs are made here, of the voice's .pth: use that")
     file = CheckpointFile(path, max_bytes=MAX_BYTES)
     contents = _as_voice(path.name, file.contents)
     version = _version(path.name, contents)
