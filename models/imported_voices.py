@@ -10,7 +10,7 @@ from math import ceil
 from pathlib import Path
 
 from models.engines import VoiceSettings
-from models.voice_networks import CONTENT_V1, CONTENT_V2, PITCH, VoiceNetworkStore
+from models.voice_networks import CONTENT_V1, CONTENT_V2, VoiceNetworkStore
 from models.voice_store import VoiceRecord, VoiceStore
 
 PREFIX = "rvc:"
@@ -84,7 +84,7 @@ def receipt_id(record: VoiceRecord) -> str:
 def needed_networks(record: VoiceRecord) -> set[str]:
     """Names of what must be prepared before this voice can speak."""
     content = CONTENT_V2 if record.feature_width == CONTENT_V2.output_shape[-1] else CONTENT_V1
-    return {content.name, PITCH.name}
+    return {content.name}  # without RMVPE another tracker finds the pitch, see models.voice_pitch
 
 
 def least_delay_ms(settings: VoiceSettings, stream_ms: float) -> float:

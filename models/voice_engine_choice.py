@@ -52,6 +52,7 @@ def _with_imported(choice: Choice, embedded: VoiceEngine, voices: ImportedVoices
     # Only here: ONNX Runtime is an extra, and takes memory that a lane without such voices can do without.
     from models import runtime
     from models.rvc_voice_engine import RvcVoiceEngine
+    from models.voice_pitch import pitch_in_words
 
     on_gpu = runtime.available("cuda")
     if not on_gpu and choice == "auto":
@@ -65,5 +66,5 @@ def _with_imported(choice: Choice, embedded: VoiceEngine, voices: ImportedVoices
         return VoiceRack(embedded, why=f"imported voices are not offered: {sentence}")
     placement = runtime.Placement(provider="cuda", threads=1) if on_gpu else runtime.Placement(threads=2)
     engine: ImportedEngine = RvcVoiceEngine(voices.store, voices.networks, placement=placement)
-    why = f"imported voices on {placement.provider}"
+    why = f"imported voices on {placement.provider}; {pitch_in_words(voices.networks)}"
     return VoiceRack(embedded, engine, edition=voices.edition, why=why)

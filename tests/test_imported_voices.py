@@ -55,8 +55,9 @@ def test_a_voice_whose_record_cannot_be_read_is_not_listed(tmp_path: Path) -> No
 
 
 def test_a_voice_is_listed_once_its_networks_are_prepared(tmp_path: Path) -> None:
-    """Those of its own version, and the pitch."""
-    assert needed_networks(RECORD) == {CONTENT_V2.name, PITCH.name}
+    """That of its own version; without RMVPE another tracker finds the pitch."""
+    assert needed_networks(RECORD) == {CONTENT_V2.name}
+    assert set(voices(tmp_path / "other", (CONTENT_V2,)).offered()) == {"rvc:grace"}
     assert voices(tmp_path, (PITCH,)).offered() == {}
 
 
