@@ -232,7 +232,7 @@ def _vault(settings: Config, key: bytes, registry: Registry) -> tuple[IdentityVa
         masks=mask_art.MASKS,
         draw_mask=mask_art.thumbnail,
         ledger=ledger,
-        inspect=registry.inspect_portrait,
+        inspect=registry.inspect_portraits,
         max_portraits=settings.max_portraits,
         max_bytes=settings.picture_max_bytes,
         max_pixels=settings.picture_max_pixels,

@@ -29,6 +29,9 @@ FIELDS = frozenset(
         "code",
         "preset",
         "calls",
+        "references",
+        "wears",
+        "others",
     }
 )
 """Random ids, switches and codes: nothing here says who somebody is."""

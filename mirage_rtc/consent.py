@@ -38,6 +38,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     kind: Literal["granted", "revoked"]
     at: str
     portrait_hmac: str | None = None
+    further_hmacs: tuple[str, ...] = ()
     attested_by: str | None = None
     subject_name: str | None = None
     relation: str | None = None
@@ -52,8 +53,8 @@ class ConsentLedger:
         self._key = key
         self._now = now
 
-    def append(self, form: ConsentForm, portrait: bytes) -> Receipt:
-        """Record a consent to the use of `portrait` (the uploaded file).
+    def append(self, form: ConsentForm, portrait: bytes, *further: bytes) -> Receipt:
+        """Record a consent to the use of `portrait` (the uploaded file) and of `further` ones of the same person.
 
         Raises `BadInput` "consent_missing" without a ticked box or a name, `Unavailable` "receipt_unwritable".
         """
@@ -62,7 +63,8 @@ class ConsentLedger:
             receipt_id="cr_" + secrets.token_hex(8),
             kind="granted",
             at=self._timestamp(),
-            portrait_hmac="hmac-sha256:" + hmac.new(self._key, portrait, hashlib.sha256).hexdigest(),
+            portrait_hmac=self._digest(portrait),
+            further_hmacs=tuple(map(self._digest, further)),
             attested_by=form.attested_by.strip(),
             subject_name=form.subject_name.strip(),
             relation=form.relation,
@@ -76,6 +78,9 @@ class ConsentLedger:
         receipt = Receipt(receipt_id=receipt_id, kind="revoked", at=self._timestamp())
         self._write(receipt)
         return receipt
+
+    def _digest(self, portrait: bytes) -> str:
+        return "hmac-sha256:" + hmac.new(self._key, portrait, hashlib.sha256).hexdigest()
 
     def _timestamp(self) -> str:
         return self._now().astimezone(UTC).isoformat(timespec="seconds")

@@ -29,7 +29,7 @@ class MappedPerson(msgspec.Struct, frozen=True, kw_only=True):
     threshold: float = THRESHOLD
 
 
-class Mapping(msgspec.Struct, frozen=True, kw_only=True):
+class CallMapping(msgspec.Struct, frozen=True, kw_only=True):
     """A call's mapping. The default names nobody and has everybody wear the call's identity: no mapping at all."""
 
     entries: tuple[MappedPerson, ...] = ()
@@ -51,7 +51,14 @@ def blind() -> MirageError:
     )
 
 
-def require_allowed(mapping: Mapping, *, recognises: bool, granted: bool, passing: bool) -> None:
+def shrunk() -> MirageError:
+    """For a mapping of which somebody's portrait is gone."""
+    return BadInput(
+        "mapping_shrunk", "A face of this mapping was removed: whom it concerns is blurred until you set it again."
+    )
+
+
+def require_allowed(mapping: CallMapping, *, recognises: bool, granted: bool, passing: bool) -> None:
     """Raises BadInput "mapping_needs_neural", "mapping_twice" or "mapping_needs_passthrough", or Forbidden.
 
     `granted` says that the token allows passthrough, `passing` that it is on for the picture.
@@ -74,7 +81,7 @@ def require_allowed(mapping: Mapping, *, recognises: bool, granted: bool, passin
         )
 
 
-def resolved(mapping: Mapping, source_of: SourceOf) -> FaceMapping | None:
+def resolved(mapping: CallMapping, source_of: SourceOf) -> FaceMapping | None:
     """What the face lane follows; None when nobody need be recognised.
 
     Raises NotFound "identity_not_found", or BadInput "mapping_reference" for a reference that is nobody's portrait.
@@ -86,7 +93,7 @@ def resolved(mapping: Mapping, source_of: SourceOf) -> FaceMapping | None:
     )
 
 
-def without(mapping: Mapping, identity_id: str) -> Mapping:
+def without(mapping: CallMapping, identity_id: str) -> CallMapping:
     """The mapping after an identity is gone: who wore it is blurred; when it was a reference, so are all others."""
     kept = [entry for entry in mapping.entries if entry.reference != identity_id]
     entries = tuple(
@@ -96,12 +103,12 @@ def without(mapping: Mapping, identity_id: str) -> Mapping:
     return msgspec.structs.replace(mapping, entries=entries, others=others)
 
 
-def covered(mapping: Mapping) -> Mapping:
+def covered(mapping: CallMapping) -> CallMapping:
     """The mapping after passthrough was switched off: nobody is left as they are."""
     return msgspec.structs.replace(mapping, others="blur") if mapping.others == "passthrough" else mapping
 
 
-def audited(mapping: Mapping) -> dict[str, str | bool]:
+def audited(mapping: CallMapping) -> dict[str, str | bool]:
     """The fields of its audit event: random ids only."""
     return {
         "references": " ".join(entry.reference for entry in mapping.entries),

@@ -117,14 +117,21 @@ class PictureGate:
     def swapped(
         self, i420: I420, faces: tuple[FaceBox, ...], *, capture_s: float, generation: int
     ) -> SafePicture | None:
-        """Let a picture through in which at least one face wears the identity and all others are hidden.
+        """Let a picture through in which at least one face wears an identity and all others are hidden.
 
-        None when it was asked for before the last flush, or nobody in it wears the identity.
+        One in which a face is untouched is raw: it passes only while passthrough is on, and never stands in later.
+        None when it was asked for before the last flush, or nobody in it is shown.
         """
-        if self._closed or generation != self.generation or not any(face.swapped for face in faces):
+        bare = any(face.untouched for face in faces)
+        if self._closed or generation != self.generation or not (bare or any(face.swapped for face in faces)):
+            return None
+        if bare and not self.passthrough:
             return None
         if self.badge:
             badge.stamp(i420, faces)
+        if bare:
+            self._on_kind("passthrough")
+            return SafePicture(i420=i420, capture_s=capture_s, kind="passthrough", generation=generation)
         safe = SafePicture(i420=i420, capture_s=capture_s, kind="live", generation=generation)
         self._good, self._good_s = safe, self._clock()
         self._on_kind("live")

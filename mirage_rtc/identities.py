@@ -7,14 +7,15 @@ session forgets them, and each leaves a revocation in the consent ledger. Called
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from mirage_rtc.consent import ConsentForm, ConsentLedger
-from mirage_rtc.errors import NotFound, TooMany, Unavailable
+from mirage_rtc.errors import BadInput, MirageError, NotFound, TooMany, Unavailable
 from mirage_rtc.pictures import decode_picture, encode_jpeg, shrink
 from models.engines import Frame, IdentitySource
+from models.portrait_rules import MAX_PICTURES
 
 logger = logging.getLogger(__name__)
 
@@ -22,8 +23,8 @@ PORTRAIT_LONGEST_PX = 1280
 THUMBNAIL_PX = 256
 THUMBNAIL_QUALITY = 85
 
-Inspect = Callable[[Frame], Awaitable[None]]
-"""Raises `BadInput` when a portrait does not hold exactly one usable face."""
+Inspect = Callable[[tuple[Frame, ...]], Awaitable[None]]
+"""Raises `BadInput` when portraits do not each hold exactly one usable face, all of one person."""
 
 
 class Mask(Protocol):
@@ -52,7 +53,7 @@ class IdentityCard:
 class _Portrait:
     card: IdentityCard
     receipt_id: str
-    frame: Frame
+    frames: tuple[Frame, ...]
 
 
 Cards = list[IdentityCard]
@@ -95,18 +96,19 @@ class IdentityVault:
         """The masks, then the subject's own portraits, oldest first."""
         return [*self._masks.values(), *(held.card for held in self._portraits.get(subject, {}).values())]
 
-    async def enroll(self, subject: str, picture: bytes, consent: ConsentForm) -> IdentityCard:
-        """Accept a portrait of `subject`'s for later use: guards, one face in it, consent on record, then memory.
+    async def enroll(self, subject: str, pictures: Sequence[bytes], consent: ConsentForm) -> IdentityCard:
+        """Accept portraits of one person of `subject`'s: guards, one face in each, consent on record, then memory.
 
-        Raises what `decode_picture`, the injected inspection and `ConsentLedger.append` raise, and `TooMany`
-        "portraits_full".
+        Raises what `decode_picture`, the injected inspection and `ConsentLedger.append` raise, `TooMany`
+        "portraits_full" and `BadInput` "pictures_count".
         """
+        _require_some(pictures)
         async with self._enrolling:
             shelf = self._shelf(subject)
-            frame = await asyncio.to_thread(self._decode, picture)
-            await self._inspect(frame)
-            receipt = await asyncio.to_thread(self._ledger.append, consent, picture)
-        held = _portrait(consent, receipt.receipt_id, frame)
+            frames = await asyncio.to_thread(self._decode_all, pictures)
+            await self._inspect(frames)
+            receipt = await asyncio.to_thread(self._ledger.append, consent, *pictures)
+        held = _portrait(consent, receipt.receipt_id, frames)
         shelf[held.card.id] = held
         if self._portraits.get(subject) is not shelf:  # forgotten meanwhile: the subject's last session ended
             self._revoke(held)
@@ -123,12 +125,13 @@ class IdentityVault:
         """What a face engine prepares. Raises `NotFound` "identity_not_found", for another subject's portrait too."""
         if identity_id in self._masks:
             return IdentitySource(kind="mask", name=identity_id.removeprefix("mask:"))
-        return IdentitySource(kind="portrait", name=identity_id, portrait=self._held(subject, identity_id).frame)
+        first, *more = self._held(subject, identity_id).frames
+        return IdentitySource(kind="portrait", name=identity_id, portrait=first, more=tuple(more))
 
     def thumbnail(self, subject: str, identity_id: str) -> bytes:
         """A JPEG of at most 256 px. Raises `NotFound` "identity_not_found"."""
         if identity_id not in self._masks:
-            return encode_jpeg(shrink(self._held(subject, identity_id).frame, THUMBNAIL_PX), THUMBNAIL_QUALITY)
+            return encode_jpeg(shrink(self._held(subject, identity_id).frames[0], THUMBNAIL_PX), THUMBNAIL_QUALITY)
         if identity_id not in self._mask_thumbnails:
             drawn = self._draw_mask(identity_id.removeprefix("mask:"), THUMBNAIL_PX)
             self._mask_thumbnails[identity_id] = encode_jpeg(drawn, THUMBNAIL_QUALITY)
@@ -146,6 +149,18 @@ class IdentityVault:
             self._ledger.revoke(held.receipt_id)
         except Unavailable:
             logger.exception("revocation not recorded", extra={"receipt_id": held.receipt_id})
+
+    def _decode_all(self, pictures: Sequence[bytes]) -> tuple[Frame, ...]:
+        """Every picture; of several, the first that cannot be read is named."""
+        frames: list[Frame] = []
+        for number, picture in enumerate(pictures, start=1):
+            try:
+                frames.append(self._decode(picture))
+            except MirageError as fault:
+                if len(pictures) > 1:
+                    raise type(fault)(fault.code, f"Picture {number}: {fault.sentence}") from None
+                raise
+        return tuple(frames)
 
     def _decode(self, picture: bytes) -> Frame:
         frame = decode_picture(picture, max_bytes=self._max_bytes, max_pixels=self._max_pixels)
@@ -169,15 +184,21 @@ def _mask_card(mask: Mask) -> IdentityCard:
     return IdentityCard(id=f"mask:{mask.name}", kind="mask", title=mask.title, description=mask.description)
 
 
-def _portrait(consent: ConsentForm, receipt_id: str, frame: Frame) -> _Portrait:
+def _require_some(pictures: Sequence[bytes]) -> None:
+    if not 1 <= len(pictures) <= MAX_PICTURES:
+        raise BadInput("pictures_count", f"An identity is made of 1 to {MAX_PICTURES} pictures of one person.")
+
+
+def _portrait(consent: ConsentForm, receipt_id: str, frames: tuple[Frame, ...]) -> _Portrait:
+    made_of = "" if len(frames) == 1 else f" of {len(frames)} pictures"
     card = IdentityCard(
         id=f"portrait:{secrets.token_hex(8)}",
         kind="portrait",
         title=consent.subject_name.strip(),
-        description="Your portrait, held in memory until the call ends.",
+        description=f"Your portrait{made_of}, held in memory until the call ends.",
         receipt_id=receipt_id,
     )
-    return _Portrait(card=card, receipt_id=receipt_id, frame=frame)
+    return _Portrait(card=card, receipt_id=receipt_id, frames=frames)
 
 
 def _not_found() -> NotFound:

@@ -105,6 +105,7 @@ class Lane:
         self.engine_name = ""
         self.engine_why = ""
         self.engine_extras: tuple[str, ...] = ()
+        self.recognises = False
         self.state: LaneState = "starting"
         self._spec = spec
         self._reply_timeout_s = reply_timeout_s
@@ -223,7 +224,7 @@ class Lane:
             raise LaneDown(getattr(hello, "error", "no answer"))
         self.epoch += 1
         self.engine_name, self.engine_why, self.engine_extras = hello.engine_name, hello.why, hello.extras
-        self._queue.batch_max = hello.batch_max
+        self._queue.batch_max, self.recognises = hello.batch_max, hello.recognises
         logger.info(
             "inference lane ready",
             extra={"lane": self.name, "engine": hello.engine_name, "why": hello.why or "only one"},

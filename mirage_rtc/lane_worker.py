@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
 from mirage_rtc.lane_wire import Wire
-from models.engines import PortraitError
+from models.engines import PortraitError, RecognisingFaceEngine
 from models.gpu_status import GpuMemory, MemoryWatch
 
 
@@ -38,13 +38,14 @@ class Ready:
     """The first message of a worker: its engine is loaded and warm; `why` it and no other, where there was a choice.
 
     `extras` are the engines that it can bring in besides, when a call asks for them; up to `batch_max` frames may be
-    sent at once.
+    sent at once. An engine that `recognises` tells people apart.
     """
 
     engine_name: str
     why: str = ""
     extras: tuple[str, ...] = ()
     batch_max: int = 1
+    recognises: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,5 +163,11 @@ def _start(spec: LaneSpec) -> tuple[Ready, Pipeline]:
         pipeline.handle(job)
     extras = getattr(engine, "extras", ())
     batch_max = pipeline.batch_max if isinstance(pipeline, BatchPipeline) else 1
-    ready = Ready(engine_name=engine.name, why=getattr(engine, "why", ""), extras=extras, batch_max=batch_max)
+    ready = Ready(
+        engine_name=engine.name,
+        why=getattr(engine, "why", ""),
+        extras=extras,
+        batch_max=batch_max,
+        recognises=isinstance(engine, RecognisingFaceEngine),
+    )
     return ready, pipeline

@@ -20,7 +20,7 @@ from mirage_rtc.metrics import Metrics
 from mirage_rtc.seats import FaceSeat
 from mirage_rtc.video_path import VideoPath
 from mirage_rtc.voice_seat import FellBack, VoiceSeat
-from models.engines import IdentitySource, VoiceSettings
+from models.engines import FaceMapping, IdentitySource, VoiceSettings
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +39,8 @@ class Wishes:
 
     identity: IdentitySource
     voice: VoiceSettings
+    mapping: FaceMapping | None = None
+    """Who wears another identity, or none; None: everybody wears the one."""
     fallback_voice: VoiceSettings = VoiceSettings()
     """The embedded voice that speaks where an imported one cannot."""
     passthrough_face: bool = False
@@ -84,7 +86,7 @@ class Leg:
         self._kinds: dict[str, int] = {}
         self._on_picture = parts.on_picture
         self._face = FaceSeat(parts.face_lane, call_id=parts.call_id, max_faces=parts.max_faces)
-        self._face.wear(wishes.identity)
+        self._face.wear(wishes.identity, wishes.mapping)
         self._voice = VoiceSeat(
             parts.voice_lane,
             call_id=parts.call_id,
@@ -129,9 +131,9 @@ class Leg:
         former, self._wishes = self._wishes, wishes
         if wishes.voice is not former.voice:
             self._voice.set_voice(wishes.voice, fallback=wishes.fallback_voice)
-        new_face = wishes.identity.name != former.identity.name
+        new_face = wishes.identity.name != former.identity.name or wishes.mapping is not former.mapping
         if new_face:
-            self._face.wear(wishes.identity)
+            self._face.wear(wishes.identity, wishes.mapping)
         if new_face or _picture_switches(wishes) != _picture_switches(former):
             self.video.flush()
         if _sound_switches(wishes) != _sound_switches(former):
@@ -202,6 +204,7 @@ class Leg:
     def _apply_switches(self, wishes: Wishes) -> None:
         self.video.gate.passthrough = wishes.passthrough_face
         self.video.gate.badge = wishes.badge
+        self.video.mixed = wishes.mapping is not None and wishes.mapping.others == "passthrough"
         self.video.muted = wishes.muted_video
         self.audio.gate.passthrough = wishes.passthrough_voice
         self.audio.gate.muted = wishes.muted_audio

@@ -160,9 +160,9 @@ class Registry:
             return {}
         return self._imported.offered()
 
-    async def inspect_portrait(self, portrait: Frame) -> None:
-        """Raises BadInput when no identity can be made of a portrait, Unavailable when nobody can tell now."""
-        await self._ask("inspect", self._face, InspectPortrait(portrait=portrait))
+    async def inspect_portraits(self, portraits: tuple[Frame, ...]) -> None:
+        """Raises BadInput when no identity can be made of portraits, Unavailable when nobody can tell now."""
+        await self._ask("inspect", self._face, InspectPortrait(portraits=portraits))
 
     async def measure_voice(self, clip: Samples, sample_rate_hz: int) -> VoiceProfile:
         """Measure a reference clip. Raises BadInput "clip_unusable"."""
@@ -173,7 +173,9 @@ class Registry:
         return profile
 
     async def forget_identity(self, name: str) -> None:
-        """Drop what the lanes prepared of a portrait."""
+        """Have nobody wear a portrait, or be recognised by it, any more, and drop what the lanes prepared of it."""
+        for session in self._all():
+            session.lose_identity(name)
         await asyncio.gather(
             *(lane.run(ForgetIdentity(name=name)) for lane in self._face_lanes), return_exceptions=True
         )

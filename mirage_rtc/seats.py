@@ -10,7 +10,9 @@ from dataclasses import replace
 from mirage_rtc.badge import I420
 from mirage_rtc.inference import EngineFailed, Lane, LaneDown
 from mirage_rtc.swap_pipeline import CloseFace, OpenFace, SwapFrame, SwappedFrame, WearFace
-from models.engines import IdentitySource
+from models.engines import FaceMapping, IdentitySource
+
+_Look = tuple[IdentitySource | None, FaceMapping | None]
 
 PATIENCE_S = 2 / 30
 """A frame may wait so long unless its path says otherwise: two frames' time."""
@@ -23,13 +25,13 @@ class FaceSeat:
         self._lane = lane
         self._call_id = call_id
         self._max_faces = max_faces
-        self._wanted: IdentitySource | None = None
-        self._worn: IdentitySource | None = None
+        self._wanted: _Look = (None, None)
+        self._worn: _Look = (None, None)
         self._epoch = 0
 
-    def wear(self, identity: IdentitySource | None) -> None:
-        """Wear `identity` from the next swap on."""
-        self._wanted = identity
+    def wear(self, identity: IdentitySource | None, mapping: FaceMapping | None = None) -> None:
+        """Wear `identity`, or as `mapping` says whom, from the next swap on."""
+        self._wanted = (identity, mapping)
 
     async def swap(self, i420: I420, time_s: float, *, patience_s: float = PATIENCE_S) -> SwappedFrame:
         """Swap one picture; it is worthless when it has waited for the lane for `patience_s`.
@@ -50,10 +52,11 @@ class FaceSeat:
     async def _settle(self) -> None:
         """Bring the worker's state up to what is wanted."""
         wanted, epoch = self._wanted, self._lane.epoch
+        identity, mapping = wanted
         if self._epoch != epoch:
-            opening = OpenFace(call_id=self._call_id, max_faces=self._max_faces, identity=wanted)
+            opening = OpenFace(call_id=self._call_id, max_faces=self._max_faces, identity=identity, mapping=mapping)
             await self._lane.run(opening, settling=True, call_id=self._call_id)
         elif self._worn is not wanted:
-            wearing = WearFace(call_id=self._call_id, identity=wanted)
+            wearing = WearFace(call_id=self._call_id, identity=identity, mapping=mapping)
             await self._lane.run(wearing, settling=True, call_id=self._call_id)
         self._epoch, self._worn = epoch, wanted

@@ -11,11 +11,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from mirage_rtc import face_mapping
 from mirage_rtc.audit import AuditLog
 from mirage_rtc.call_stats import SessionStats
 from mirage_rtc.chunk_leg import ChunkMedia
 from mirage_rtc.clock import Clock
-from mirage_rtc.errors import BadInput, Forbidden, NotFound
+from mirage_rtc.errors import BadInput, Forbidden, MirageError, NotFound
+from mirage_rtc.face_mapping import CallMapping
 from mirage_rtc.gate import FailPolicy, PictureKind, SoundKind
 from mirage_rtc.grants import Grants
 from mirage_rtc.identities import IdentityVault
@@ -26,7 +28,7 @@ from mirage_rtc.rtc_leg import Encoding, RtcLeg
 from mirage_rtc.session_events import Closed, DegradeWanted, Notice, SessionEvent, SessionState, StateChanged, Transport
 from mirage_rtc.voice_seat import FellBack
 from models import rvc_voice_engine, voice_presets
-from models.engines import IdentitySource, VoiceSettings
+from models.engines import FaceMapping, IdentitySource, VoiceSettings
 from models.imported_voices import ImportedVoice, is_imported
 
 logger = logging.getLogger(__name__)
@@ -74,6 +76,8 @@ class Session:
         self._picture: PictureKind | None = None
         self._sound: SoundKind | None = None
         self._identity = around.vault.default_id
+        self._mapping = CallMapping()
+        self._blind = False
         self._wishes = Wishes(identity=self._source(), voice=VoiceSettings())
         self._rtc: RtcLeg | None = None
         self._chunks: ChunkMedia | None = None
@@ -126,6 +130,16 @@ class Session:
         self._identity = identity_id
         self._wish("identity", {"identity_id": identity_id}, identity=source)
 
+    async def set_mapping(self, mapping: CallMapping) -> None:
+        """Say who of several people wears what. Raises what `face_mapping` does; nothing of before leaves then."""
+        face_mapping.require_allowed(
+            mapping,
+            recognises=self._around.face_lane.recognises,
+            granted=self.grants.passthrough,
+            passing=self._wishes.passthrough_face,
+        )
+        self._map(mapping)
+
     async def set_voice(self, settings: VoiceSettings) -> None:
         """Change the voice. Raises BadInput "voice_unknown", "voice_too_close" or "voice_control"."""
         if is_imported(settings):
@@ -142,7 +156,10 @@ class Session:
         """Send the raw picture or voice, or stop it: after this returns no raw one leaves. Raises Forbidden."""
         if (face or voice) and not self.grants.passthrough:
             raise Forbidden("passthrough_not_granted", "This link does not allow your own face or voice to be sent.")
-        self._wish("passthrough", {"face": face, "voice": voice}, passthrough_face=face, passthrough_voice=voice)
+        changes: dict[str, Any] = {"passthrough_face": face, "passthrough_voice": voice}
+        if not face and self._mapping != (covered := face_mapping.covered(self._mapping)):
+            self._mapping, changes["mapping"] = covered, self._resolved(covered)
+        self._wish("passthrough", {"face": face, "voice": voice}, **changes)
 
     def set_muted(self, *, audio: bool, video: bool) -> None:
         """Send silence for the voice, the card for the picture."""
@@ -160,6 +177,8 @@ class Session:
         seat = None if self._leg is None else self._leg.voice
         return SessionState(
             identity=self._identity,
+            mapping=self._mapping,
+            can_map=around.face_lane.recognises,
             voice=wishes.voice,
             passthrough_face=wishes.passthrough_face,
             passthrough_voice=wishes.passthrough_voice,
@@ -198,7 +217,20 @@ class Session:
 
     def engines_changed(self) -> None:
         """A lane started, broke or came back: the listener should know."""
+        lane, was_blind = self._around.face_lane, self._blind
+        self._blind = lane.state == "ready" and not lane.recognises and not self._mapping.is_plain
+        if self._blind and not was_blind:
+            self._notice(face_mapping.blind())
         self._announce()
+
+    def lose_identity(self, identity_id: str) -> None:
+        """An identity was removed: nobody wears it or is recognised by it any more, and who was is covered."""
+        if self._identity == identity_id:
+            self._identity = self._around.vault.default_id
+            self._wish("identity", {"identity_id": self._identity}, identity=self._source())
+        if self._mapping != (shrunk := face_mapping.without(self._mapping, identity_id)):
+            self._map(shrunk)
+            self._notice(face_mapping.shrunk())
 
     @property
     def _leg(self) -> Leg | None:
@@ -241,6 +273,18 @@ class Session:
         if self._emit is not None:
             self._emit(Notice(code=fell.code, sentence=fell.sentence, severity="warning"))
         self._announce()
+
+    def _map(self, mapping: CallMapping) -> None:
+        resolved = self._resolved(mapping)
+        self._mapping = mapping
+        self._wish("mapping", face_mapping.audited(mapping), mapping=resolved)
+
+    def _resolved(self, mapping: CallMapping) -> FaceMapping | None:
+        return face_mapping.resolved(mapping, partial(self._around.vault.source, self.subject))
+
+    def _notice(self, error: MirageError) -> None:
+        if self._emit is not None:
+            self._emit(Notice(code=error.code, sentence=error.sentence, severity="warning"))
 
     def _wish(self, event: str, fields: dict[str, Any], **changes: Any) -> None:
         """Take a changed wish down to the leg, into the audit log and to the listener."""

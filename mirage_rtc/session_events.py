@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from mirage_rtc.face_mapping import CallMapping
 from models.engines import VoiceSettings
 
 Severity = Literal["info", "warning", "error"]
@@ -14,6 +15,9 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
     """How a call stands."""
 
     identity: str
+    mapping: CallMapping = CallMapping()
+    can_map: bool = False
+    """Whether the face engine of now tells people apart."""
     voice: VoiceSettings
     passthrough_face: bool
     passthrough_voice: bool

@@ -7,14 +7,28 @@ lives here and is pinned to this lane until `CloseFace`.
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.engines import BatchFaceEngine, FaceBox, FaceEngine, FaceWearer, Frame, IdentitySource, Swap, SwapRequest
+from models import portrait_rules
+from models.engines import (
+    BatchFaceEngine,
+    FaceBox,
+    FaceEngine,
+    FaceMapping,
+    FaceWearer,
+    Frame,
+    IdentitySource,
+    PortraitError,
+    PreparedPart,
+    RecognisingFaceEngine,
+    Swap,
+    SwapRequest,
+)
 
 T = TypeVar("T")
 
@@ -24,11 +38,12 @@ PREPARED_IDENTITIES = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenFace:
-    """Make room for a call; it wears `identity` (None: every face is blurred)."""
+    """Make room for a call; it wears `identity` (None: every face is blurred), or as `mapping` says whom."""
 
     call_id: str
     max_faces: int
     identity: IdentitySource | None
+    mapping: FaceMapping | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +55,11 @@ class PrepareIdentity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WearFace:
-    """Change the identity of a call from its next frame on."""
+    """Change the identity of a call, and who wears another, from its next frame on."""
 
     call_id: str
     identity: IdentitySource | None
+    mapping: FaceMapping | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,9 +90,9 @@ class SwappedFrame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InspectPortrait:
-    """Raises PortraitError in the lane when the portrait cannot become an identity."""
+    """Raises PortraitError in the lane when the portraits, of one person, cannot become an identity."""
 
-    portrait: Frame
+    portraits: tuple[Frame, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,13 +131,13 @@ class SwapPipeline:
                 return self._swap(job)
             case OpenFace():
                 wearer = self._wearers[job.call_id] = self._engine.open(max_faces=job.max_faces)
-                return wearer.wear(self._prepare(job.identity))
+                return wearer.wear(self._worn(job))
             case WearFace():
-                return self._wearers[job.call_id].wear(self._prepare(job.identity))
+                return self._wearers[job.call_id].wear(self._worn(job))
             case PrepareIdentity():
                 self._prepare(job.identity)
             case InspectPortrait():
-                self._engine.prepare(IdentitySource(kind="portrait", name="", portrait=job.portrait))
+                self._inspect(job.portraits)
             case ForgetIdentity():
                 self._prepared.pop(job.name, None)
             case CloseFace():
@@ -154,6 +170,33 @@ class SwapPipeline:
     def _request(self, job: SwapFrame) -> SwapRequest:
         frame = np.asarray(cv2.cvtColor(job.i420, cv2.COLOR_YUV2BGR_I420), dtype=np.uint8)
         return SwapRequest(wearer=self._wearers[job.call_id], frame=frame, time_s=job.time_s)
+
+    def _worn(self, job: OpenFace | WearFace) -> Any:
+        """What a call wears; with a mapping and an engine that cannot follow it, nothing: everybody is blurred."""
+        identity, mapping = self._prepare(job.identity), job.mapping
+        if mapping is None or identity is None:
+            return identity
+        if not isinstance(self._engine, RecognisingFaceEngine):
+            return None
+        parts = [
+            PreparedPart(
+                reference=self._prepare(face.reference), wears=self._prepare(face.wears), threshold=face.threshold
+            )
+            for face in mapping.faces
+        ]
+        return self._engine.mapped(identity, parts, others=mapping.others, lock=mapping.lock)
+
+    def _inspect(self, portraits: Sequence[Frame]) -> None:
+        """Each by itself, so that all that are unusable are named, then all together."""
+        sources = [IdentitySource(kind="portrait", name="", portrait=portrait) for portrait in portraits]
+        faults = [
+            (index, fault)
+            for index, source in enumerate(sources)
+            if isinstance(fault := _tried(self._engine.prepare, source), PortraitError)
+        ]
+        if faults:
+            raise faults[0][1] if len(portraits) == 1 else portrait_rules.unusable(faults)
+        self._engine.prepare(replace(sources[0], more=tuple(portraits[1:])))
 
     def _prepare(self, source: IdentitySource | None) -> Any:
         if source is None:

@@ -66,6 +66,7 @@ class VideoPath:
         self.seat = seat
         self.gate = gate
         self.muted = False
+        self.mixed = False  # even while passthrough is on, pictures go through the lane: some faces are covered
         self.size_px = DEFAULT_SIZE_PX
         self.arrivals = Rolling(clock)
         self.cpu_ms = Rolling(clock)
@@ -175,7 +176,7 @@ class VideoPath:
         if self.muted:
             return self.gate.fallback(self.size_px)
         raw = incoming.make() if incoming.is_cheap else await asyncio.to_thread(incoming.make)
-        if self.gate.passthrough:
+        if self.gate.passthrough and not self.mixed:
             passed = self.gate.raw(raw, capture_s=incoming.capture_s, generation=incoming.generation)
             return passed or self.gate.fallback(self.size_px)
         swapped = await self._swap(raw, incoming)

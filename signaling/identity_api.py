@@ -21,15 +21,15 @@ async def list_identities(request: web.Request) -> web.Response:
 
 
 async def enroll(request: web.Request) -> web.Response:
-    """`POST /v1/identities`: multipart with `picture` (JPEG, PNG or WebP) and `consent` (JSON)."""
+    """`POST /v1/identities`: multipart with `consent` (JSON) and 1 to 8 times `picture` (JPEG, PNG or WebP)."""
     services, call = request.app[SERVICES], caller(request)
     _require_enroll(call)
     services.uploads_by_subject.require(call.subject, services.monotonic_s())
     too_large = uploads.picture_too_large(services.limits)
     form = await uploads.read_form(request, services.limits, too_large=too_large)
     if "picture" not in form or "consent" not in form:
-        raise BadInput("upload_bad", "The upload needs one part `picture` and one part `consent` (JSON).")
-    card = await services.vault.enroll(call.subject, form["picture"], _consent(form["consent"]))
+        raise BadInput("upload_bad", "The upload needs a part `picture` and one part `consent` (JSON).")
+    card = await services.vault.enroll(call.subject, form["picture"], _consent(form["consent"][0]))
     return json_response(views.identity(card), status=201)
 
 

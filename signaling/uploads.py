@@ -11,12 +11,16 @@ from typing import TypeVar
 from aiohttp import BodyPartReader, web
 
 from mirage_rtc.errors import BadInput, MirageError, TooLarge
+from models.portrait_rules import MAX_PICTURES
 from signaling.limits import Limits
 
 T = TypeVar("T")
 
 UPLOAD_S = 60.0
-FORM_PARTS = frozenset({"picture", "consent"})
+FORM_PARTS = {"picture": MAX_PICTURES, "consent": 1}
+"""The parts of a form, and how often each may come."""
+FORM_UPLOADS = 3
+"""All parts of a form together have at most so many times `upload_bytes`."""
 
 ReadSome = Callable[[], Awaitable[bytes]]
 """The next bytes; empty at the end."""
@@ -27,8 +31,11 @@ async def read_body(request: web.Request, limits: Limits, *, too_large: MirageEr
     return await _in_time(_gather(request.content.readany, request, limits, too_large))
 
 
-async def read_form(request: web.Request, limits: Limits, *, too_large: MirageError) -> dict[str, bytes]:
-    """The parts of a multipart body by name; raises `too_large`, BadInput `upload_bad` or `upload_stalled`."""
+async def read_form(request: web.Request, limits: Limits, *, too_large: MirageError) -> dict[str, list[bytes]]:
+    """The parts of a multipart body by name, in order, each of at most `limits.upload_bytes`.
+
+    Raises `too_large`, TooLarge `form_too_large`, BadInput `upload_bad` or `upload_stalled`.
+    """
     if request.content_type != "multipart/form-data":
         raise _bad()
     return await _in_time(_parts(request, limits, too_large))
@@ -42,20 +49,29 @@ async def _in_time(work: Awaitable[T]) -> T:
         raise BadInput("upload_stalled", "The upload did not finish within a minute. Try a smaller file.") from None
 
 
-async def _parts(request: web.Request, limits: Limits, too_large: MirageError) -> dict[str, bytes]:
+async def _parts(request: web.Request, limits: Limits, too_large: MirageError) -> dict[str, list[bytes]]:
     try:
         return await _walk(request, limits, too_large)
     except (ValueError, RuntimeError, AssertionError):  # how aiohttp's reader says that a body is malformed
         raise _bad() from None
 
 
-async def _walk(request: web.Request, limits: Limits, too_large: MirageError) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
+async def _walk(request: web.Request, limits: Limits, too_large: MirageError) -> dict[str, list[bytes]]:
+    found: dict[str, list[bytes]] = {}
+    left = FORM_UPLOADS * limits.upload_bytes
     reader = await request.multipart()
     while (part := await reader.next()) is not None:
-        if not isinstance(part, BodyPartReader) or part.name not in FORM_PARTS - found.keys():
+        name = part.name if isinstance(part, BodyPartReader) else None
+        if not isinstance(part, BodyPartReader) or name not in FORM_PARTS:
             raise _bad()
-        found[part.name] = await _gather(part.read_chunk, request, limits, too_large)
+        if len(found.setdefault(name, [])) >= FORM_PARTS[name]:
+            await _discard(request, limits.discard_bytes)
+            raise _bad()
+        found[name].append(await _gather(part.read_chunk, request, limits, too_large))
+        left -= len(found[name][-1])
+        if left < 0:
+            await _discard(request, limits.discard_bytes)
+            raise _form_too_large(limits)
     return found
 
 
@@ -85,6 +101,14 @@ def picture_too_large(limits: Limits) -> TooLarge:
     )
 
 
+def _form_too_large(limits: Limits) -> TooLarge:
+    return TooLarge(
+        "form_too_large",
+        f"All pictures of one upload have at most {FORM_UPLOADS * limits.upload_bytes // 2**20} MiB together; "
+        "send smaller ones.",
+    )
+
+
 def clip_too_large(limits: Limits) -> TooLarge:
     """The error of a reference clip beyond the upload limit."""
     return TooLarge(
@@ -93,4 +117,7 @@ def clip_too_large(limits: Limits) -> TooLarge:
 
 
 def _bad() -> BadInput:
-    return BadInput("upload_bad", "Send multipart/form-data with one part `picture` and one part `consent` (JSON).")
+    return BadInput(
+        "upload_bad",
+        f"Send multipart/form-data with 1 to {MAX_PICTURES} parts `picture` and one part `consent` (JSON).",
+    )

@@ -20,6 +20,8 @@ from mirage_rtc.registry import Registry
 from models.engines import Frame, IdentitySource, VoiceSettings
 
 FACE = LaneSpec(engine="tests.scripted_engines:PaintedFaceEngine", pipeline="mirage_rtc.swap_pipeline:SwapPipeline")
+TELLING = LaneSpec(engine="tests.scripted_engines:TellingFaceEngine", pipeline="mirage_rtc.swap_pipeline:SwapPipeline")
+"""A face lane that recognises people."""
 VOICE = LaneSpec(engine="tests.scripted_engines:ScaledVoiceEngine", pipeline="mirage_rtc.voice_pipeline:VoicePipeline")
 MASK_A = IdentitySource(kind="mask", name="a")
 MASK_B = IdentitySource(kind="mask", name="b")
@@ -104,7 +106,7 @@ async def registry(
             masks=(PlainMask("a"), PlainMask("b")),
             draw_mask=_thumbnail,
             ledger=ConsentLedger(data_dir / "consent.jsonl", b"k" * 32),
-            inspect=calls.inspect_portrait,
+            inspect=calls.inspect_portraits,
             max_portraits=2,
             max_bytes=1 << 20,
             max_pixels=1 << 20,

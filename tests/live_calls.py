@@ -78,7 +78,7 @@ def _vault(data_dir: Path, registry: Registry) -> IdentityVault:
         masks=mask_art.MASKS,
         draw_mask=mask_art.thumbnail,
         ledger=ConsentLedger(data_dir / "consent.jsonl", b"k" * 32),
-        inspect=registry.inspect_portrait,
+        inspect=registry.inspect_portraits,
         max_portraits=2,
         max_bytes=1 << 20,
         max_pixels=1 << 20,

@@ -9,7 +9,9 @@ from models.engines import (
     FaceBox,
     Frame,
     IdentitySource,
+    Others,
     PortraitError,
+    PreparedPart,
     Samples,
     Swap,
     SwapRequest,
@@ -59,6 +61,51 @@ class PaintedFaceEngine:
         return PaintedWearer()
 
 
+class TellingWearer:
+    """A `PaintedWearer` that, with a mapping, paints what its first person wears and reports others by their policy."""
+
+    def __init__(self) -> None:
+        self._painter = PaintedWearer()
+        self._others: Others | None = None
+
+    def wear(self, identity: Any) -> None:
+        """A grey, or a mapping's."""
+        shade, self._others = identity if isinstance(identity, tuple) else (identity, None)
+        self._painter.wear(shade)
+
+    def swap(self, frame: Frame, time_s: float) -> Swap:
+        """Paint the left part only when somebody is left alone at the right."""
+        raw = frame.copy()
+        swap = self._painter.swap(frame, time_s)
+        if self._others != "passthrough" or not swap.faces:
+            return swap
+        half = frame.shape[1] // 2
+        frame[:, half:] = raw[:, half:]
+        bare = FaceBox(x_px=half, y_px=0, width_px=9, height_px=9, score=1.0, swapped=False, untouched=True)
+        return Swap(frame=frame, faces=(*swap.faces, bare))
+
+
+class TellingFaceEngine:
+    """The painted engine as one that tells people apart."""
+
+    name = "telling"
+
+    def __init__(self) -> None:
+        self._inner = PaintedFaceEngine()
+
+    def prepare(self, source: IdentitySource) -> int:
+        """The identity's grey."""
+        return self._inner.prepare(source)
+
+    def mapped(self, identity: int, parts: Sequence[PreparedPart], *, others: Others, lock: bool) -> tuple[int, Others]:
+        """The grey that the first person wears, the identity's where there is nobody."""
+        return (identity if not parts or parts[0].wears is None else parts[0].wears, others)
+
+    def open(self, *, max_faces: int) -> TellingWearer:
+        """A wearer of nothing."""
+        return TellingWearer()
+
+
 class BatchingFaceEngine:
     """The same for up to eight frames at once. With a `fault` it answers all frames from "one buffer", as a GPU engine
     could, with those "swapped" around, "cropped", or with one "too few"."""
@@ -100,6 +147,41 @@ class BatchingFaceEngine:
             return request.wearer.swap(request.frame, request.time_s)
         except RuntimeError as unlucky:
             return unlucky
+
+
+class KeyedWearer:
+    """Every pixel becomes another that only this identity makes of it, so that one wrong pixel shows."""
+
+    def __init__(self) -> None:
+        self._key = 0
+
+    def wear(self, identity: Any) -> None:
+        """Take the identity's key."""
+        self._key = identity
+
+    def swap(self, frame: Frame, time_s: float) -> Swap:
+        """Encipher it in place."""
+        frame ^= np.uint8(self._key)
+        return Swap(frame=frame, faces=(FaceBox(x_px=0, y_px=0, width_px=9, height_px=9, score=1.0, swapped=True),))
+
+
+class KeyedFaceEngine:
+    """Identities are keys; up to eight frames at once."""
+
+    name = "keyed"
+    batch_max = 8
+
+    def prepare(self, source: IdentitySource) -> int:
+        """A key of the name's."""
+        return sum(source.name.encode()) % 256
+
+    def open(self, *, max_faces: int) -> KeyedWearer:
+        """A wearer of nothing."""
+        return KeyedWearer()
+
+    def swap_batch(self, requests: Sequence[SwapRequest]) -> list[Swap | Exception]:
+        """Encipher each."""
+        return [request.wearer.swap(request.frame, request.time_s) for request in requests]
 
 
 class ScaledVoiceStream:

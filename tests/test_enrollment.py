@@ -56,10 +56,10 @@ async def test_bad_portraits_are_refused_with_a_sentence_and_a_good_one_is_worn(
     async with registry(tmp_path, face=face_lane(), voice=VOICE) as (calls, vault):
         for data, kind, code in BAD:
             with pytest.raises(kind) as refused:
-                await vault.enroll("x", data, FORM)
+                await vault.enroll("x", [data], FORM)
             assert refused.value.code == code
             assert refused.value.sentence.endswith(".")
-        card = await vault.enroll("x", _png(media.still("woman_a")), FORM)
+        card = await vault.enroll("x", [_png(media.still("woman_a"))], FORM)
         assert calls.engines().ready
 
     assert card.kind == "portrait"

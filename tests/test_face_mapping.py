@@ -4,7 +4,7 @@ import pytest
 
 from mirage_rtc import face_mapping
 from mirage_rtc.errors import BadInput, Forbidden, MirageError, NotFound
-from mirage_rtc.face_mapping import MappedPerson, Mapping
+from mirage_rtc.face_mapping import CallMapping, MappedPerson
 from models.engines import IdentitySource, Others
 
 ADA = MappedPerson(reference="portrait:ada", wears="mask:one")
@@ -19,7 +19,7 @@ def source_of(identity_id: str) -> IdentitySource:
     return IdentitySource(kind="mask" if kind == "mask" else "portrait", name=identity_id)
 
 
-def refusal(mapping: Mapping, *, recognises: bool = True, granted: bool = True, passing: bool = True) -> str | None:
+def refusal(mapping: CallMapping, *, recognises: bool = True, granted: bool = True, passing: bool = True) -> str | None:
     """The code with which a mapping is refused."""
     try:
         face_mapping.require_allowed(mapping, recognises=recognises, granted=granted, passing=passing)
@@ -30,14 +30,14 @@ def refusal(mapping: Mapping, *, recognises: bool = True, granted: bool = True, 
 
 def test_no_mapping_is_everybody_in_the_one_identity() -> None:
     """Any engine can do that, and the lane is told nothing."""
-    assert Mapping().is_plain
-    assert refusal(Mapping(), recognises=False) is None
-    assert face_mapping.resolved(Mapping(), source_of) is None
-    assert not Mapping(others="blur").is_plain
+    assert CallMapping().is_plain
+    assert refusal(CallMapping(), recognises=False) is None
+    assert face_mapping.resolved(CallMapping(), source_of) is None
+    assert not CallMapping(others="blur").is_plain
 
 
-@pytest.mark.parametrize("mapping", [Mapping(entries=(ADA,)), Mapping(others="blur")], ids=["named", "nobody"])
-def test_an_engine_that_cannot_tell_people_apart_has_no_mapping(mapping: Mapping) -> None:
+@pytest.mark.parametrize("mapping", [CallMapping(entries=(ADA,)), CallMapping(others="blur")], ids=["named", "nobody"])
+def test_an_engine_that_cannot_tell_people_apart_has_no_mapping(mapping: CallMapping) -> None:
     """Whatever it says."""
     assert refusal(mapping, recognises=False) == "mapping_needs_neural"
     assert refusal(mapping) is None
@@ -45,12 +45,12 @@ def test_an_engine_that_cannot_tell_people_apart_has_no_mapping(mapping: Mapping
 
 def test_a_person_stands_in_a_mapping_once() -> None:
     """What would they wear?"""
-    assert refusal(Mapping(entries=(ADA, BOB, ADA))) == "mapping_twice"
+    assert refusal(CallMapping(entries=(ADA, BOB, ADA))) == "mapping_twice"
 
 
 def test_others_are_left_alone_only_under_a_passthrough_that_is_granted_and_on() -> None:
     """Each alone is not enough."""
-    bare = Mapping(entries=(ADA,), others="passthrough")
+    bare = CallMapping(entries=(ADA,), others="passthrough")
     assert refusal(bare, granted=False, passing=False) == "passthrough_not_granted"
     assert refusal(bare, granted=True, passing=False) == "mapping_needs_passthrough"
     with pytest.raises(Forbidden):
@@ -61,7 +61,7 @@ def test_others_are_left_alone_only_under_a_passthrough_that_is_granted_and_on()
 def test_a_mapping_is_resolved_into_identities() -> None:
     """References are portraits; what is worn is anything, or nothing."""
     blurred = MappedPerson(reference="portrait:bob", wears=None)
-    found = face_mapping.resolved(Mapping(entries=(ADA, blurred), others="blur", lock=False), source_of)
+    found = face_mapping.resolved(CallMapping(entries=(ADA, blurred), others="blur", lock=False), source_of)
     assert found is not None
     assert [face.reference.name for face in found.faces] == ["portrait:ada", "portrait:bob"]
     assert [face.wears and face.wears.name for face in found.faces] == ["mask:one", None]
@@ -80,33 +80,33 @@ def test_a_mapping_is_resolved_into_identities() -> None:
 def test_what_cannot_be_resolved(entry: MappedPerson, code: str) -> None:
     """A mask recognises nobody; somebody else's portrait is not there."""
     with pytest.raises((BadInput, NotFound)) as refused:
-        face_mapping.resolved(Mapping(entries=(entry,)), source_of)
+        face_mapping.resolved(CallMapping(entries=(entry,)), source_of)
     assert refused.value.code == code
 
 
 @pytest.mark.parametrize("others", ["swap", "passthrough", "blur"])
 def test_a_removed_identity_leaves_people_blurred(others: Others) -> None:
     """Who wore it is blurred; who was recognised by it is nobody now, so that others are blurred from then on."""
-    mapping = Mapping(entries=(ADA, BOB), others=others)
+    mapping = CallMapping(entries=(ADA, BOB), others=others)
     worn = face_mapping.without(mapping, "mask:one")
     assert [entry.wears for entry in worn.entries] == [None, "portrait:ada"]
     assert worn.others == others
     known = face_mapping.without(mapping, "portrait:ada")
     assert [(entry.reference, entry.wears) for entry in known.entries] == [("portrait:bob", None)]
     assert known.others == "blur"
-    assert not face_mapping.without(Mapping(entries=(ADA,), others=others), "portrait:ada").is_plain
+    assert not face_mapping.without(CallMapping(entries=(ADA,), others=others), "portrait:ada").is_plain
     assert face_mapping.without(mapping, "portrait:eve") == mapping
 
 
 def test_a_passthrough_that_is_withdrawn_covers_others() -> None:
     """And changes nothing where there was none."""
-    assert face_mapping.covered(Mapping(entries=(ADA,), others="passthrough")).others == "blur"
-    assert face_mapping.covered(Mapping(entries=(ADA,), others="swap")).others == "swap"
+    assert face_mapping.covered(CallMapping(entries=(ADA,), others="passthrough")).others == "blur"
+    assert face_mapping.covered(CallMapping(entries=(ADA,), others="swap")).others == "swap"
 
 
 def test_its_audit_event_holds_ids() -> None:
     """Nothing else."""
-    assert face_mapping.audited(Mapping(entries=(ADA, BOB), others="blur")) == {
+    assert face_mapping.audited(CallMapping(entries=(ADA, BOB), others="blur")) == {
         "references": "portrait:ada portrait:bob",
         "wears": "mask:one portrait:ada",
         "others": "blur",

@@ -152,3 +152,22 @@ def test_sound_that_is_no_number_is_silence() -> None:
     gate = SoundGate(on_kind=lambda _: None)
 
     assert gate.converted(np.full(960, np.nan, np.float32), capture_s=0.0, generation=0).kind == "silent"
+
+
+BARE = (*SWAPPED, FaceBox(x_px=100, y_px=200, width_px=50, height_px=60, score=0.9, swapped=False, untouched=True))
+
+
+def test_a_picture_with_an_untouched_face_is_raw() -> None:
+    """It passes while passthrough is on and under no other circumstances, and it never stands in for a later one."""
+    gate, _, kinds = _gate()
+    for faces in (BARE, BARE[1:]):
+        assert gate.swapped(_picture(), faces, capture_s=1.0, generation=0) is None
+    gate.passthrough = True
+    safe = gate.swapped(_picture(), BARE, capture_s=1.0, generation=0)
+    assert safe is not None
+    assert safe.kind == "passthrough"
+    assert gate.fallback((256, 256)).kind == "card"
+    gate.passthrough = False
+    gate.flush()
+    assert gate.swapped(_picture(), BARE, capture_s=1.0, generation=0) is None
+    assert kinds == ["passthrough", "card"]

@@ -30,9 +30,9 @@ def portrait(faces: int = 1) -> bytes:
     return buffer.getvalue()
 
 
-def form(picture: bytes | None, consent: Any = CONSENT) -> aiohttp.FormData:
+def form(*pictures: bytes | None, consent: Any = CONSENT) -> aiohttp.FormData:
     data = aiohttp.FormData()
-    if picture is not None:
+    for picture in [picture for picture in pictures if picture is not None]:
         data.add_field("picture", io.BytesIO(picture), filename="me.png", content_type="image/png")
     if consent is not None:
         data.add_field("consent", consent if isinstance(consent, str) else json.dumps(consent))
@@ -122,14 +122,15 @@ async def test_a_picture_that_cannot_be_worn_is_refused(tmp_path: Path, picture:
 @pytest.mark.parametrize(
     ("data", "code"),
     [
-        (form(portrait(), None), "upload_bad"),
+        (form(portrait(), consent=None), "upload_bad"),
         (form(None), "upload_bad"),
-        (form(portrait(), "{"), "consent_bad"),
-        (form(portrait(), CONSENT | {"relation": "boss"}), "consent_bad"),
-        (form(portrait(), CONSENT | {"attests": False}), "consent_missing"),
+        (form(portrait(), consent="{"), "consent_bad"),
+        (form(portrait(), consent=CONSENT | {"relation": "boss"}), "consent_bad"),
+        (form(portrait(), consent=CONSENT | {"attests": False}), "consent_missing"),
+        (form(*[portrait()] * 9), "upload_bad"),
         (b"not a form", "upload_bad"),
     ],
-    ids=["no consent", "no picture", "no JSON", "relation", "not attested", "no form"],
+    ids=["no consent", "no picture", "no JSON", "relation", "not attested", "nine", "no form"],
 )
 async def test_a_form_that_is_incomplete_is_refused(tmp_path: Path, data: Any, code: str) -> None:
     """Without consent in full a portrait is not even looked at."""
@@ -161,3 +162,27 @@ async def test_uploads_are_limited_by_subject(tmp_path: Path) -> None:
         for _ in range(2):
             assert (await refusal(server, token, form(portrait(0))))[1] == "portrait_no_face"
         assert await refusal(server, token, form(portrait())) == (429, "rate_limited")
+
+
+async def test_several_portraits_make_one_identity_under_one_consent(tmp_path: Path) -> None:
+    """One card, one receipt with a digest of each; its thumbnail is the first."""
+    async with wire_server(tmp_path) as server:
+        token = await server.join()
+        async with server.post("/v1/identities", token, data=form(*[portrait()] * 8)) as response:
+            assert response.status == 201
+            card = await response.json()
+        assert "of 8 pictures" in card["description"]
+        (receipt,) = map(json.loads, (tmp_path / "consent.jsonl").read_text().splitlines())
+        assert (receipt["receipt_id"], len(receipt["further_hmacs"])) == (card["receipt_id"], 7)
+        answer = await server.problem("POST", "/v1/identities", token, data=form(portrait(), portrait()[:-40]))
+        assert answer[:2] == (400, "picture_corrupt")
+        assert answer[2].startswith("Picture 2: ")
+
+
+async def test_pictures_that_are_too_much_together_are_refused(tmp_path: Path) -> None:
+    """Each is small enough; the connection stays."""
+    async with wire_server(tmp_path, limits=Limits(upload_bytes=2000)) as server:
+        token = await server.join()
+        assert await refusal(server, token, form(*[bytes(1900)] * 4)) == (413, "form_too_large")
+        async with server.ask("GET", "/livez") as response:
+            assert response.status == 200

@@ -114,9 +114,9 @@ async def test_a_lost_lane_is_reported_and_calls_go_on(tmp_path: Path) -> None:
 async def test_portraits_and_clips_are_judged_by_the_engines(tmp_path: Path) -> None:
     """What an engine refuses is a coded error; what it takes is not."""
     async with registry(tmp_path) as (calls, _):
-        await calls.inspect_portrait(np.full((8, 8, 3), 9, np.uint8))
+        await calls.inspect_portraits((np.full((8, 8, 3), 9, np.uint8),))
         with pytest.raises(BadInput) as faceless:
-            await calls.inspect_portrait(np.zeros((8, 8, 3), np.uint8))
+            await calls.inspect_portraits((np.zeros((8, 8, 3), np.uint8),))
         profile = await calls.measure_voice(np.ones(16_000, np.float32), 16_000)
         with pytest.raises(BadInput) as silent:
             await calls.measure_voice(np.zeros(16_000, np.float32), 16_000)

@@ -9,11 +9,12 @@ import pytest
 
 from mirage_rtc.consent import ConsentForm
 from mirage_rtc.errors import BadInput, Forbidden, NotFound
+from mirage_rtc.face_mapping import CallMapping, MappedPerson
 from mirage_rtc.grants import Grants
 from mirage_rtc.session_events import Closed, DegradeWanted, Notice, SessionEvent, StateChanged
 from models.engines import VoiceSettings
 from tests.call_client import caller
-from tests.call_parts import SHADE_A, SHADE_B, registry
+from tests.call_parts import SHADE_A, SHADE_B, TELLING, picture, registry
 
 
 def _near(shade: int, other: int) -> bool:
@@ -179,7 +180,7 @@ async def test_a_removed_portrait_falls_back_to_the_mask(tmp_path: Path) -> None
         session = await calls.admit(subject="x", grants=Grants())
         ok, data = cv2.imencode(".png", np.full((64, 64, 3), 90, np.uint8))
         form = ConsentForm(attested_by="A", subject_name="A", relation="self", purpose="test", attests=True)
-        card = await vault.enroll("x", data.tobytes(), form)
+        card = await vault.enroll("x", [data.tobytes()], form)
         await session.wear(card.id)
         vault.remove("x", card.id)
         await peer.call(session)
@@ -207,3 +208,106 @@ async def test_a_lead_of_the_audio_is_counted_and_told_to_adaptation_only(tmp_pa
     assert [round(each.audio_lead_ms) for each in wanted] == [200]
     assert counted == 1.0
     assert not [event for event in told if isinstance(event, Notice)]
+
+
+def _png(value: int) -> bytes:
+    ok, data = cv2.imencode(".png", np.full((64, 64, 3), value, np.uint8))
+    assert ok
+    return data.tobytes()
+
+
+FORM = ConsentForm(attested_by="A", subject_name="A", relation="self", purpose="test", attests=True)
+
+
+async def test_a_mapping_is_followed_remembered_and_shrinks_with_what_is_removed(tmp_path: Path) -> None:
+    """Seen without a new negotiation, worn again by a lane's next worker, and lost with the face that was worn."""
+    async with registry(tmp_path, face=TELLING) as (calls, vault), caller() as peer:
+        session = await calls.admit(subject="x", grants=Grants())
+        card = await vault.enroll("x", [_png(90)], FORM)
+        told: list[SessionEvent] = []
+        session.attach(told.append)
+        await peer.call(session)
+        await peer.until(lambda: any(_near(shade, SHADE_A) for shade in peer.shades))
+        mapping = CallMapping(entries=(MappedPerson(reference=card.id, wears="mask:b"),), others="blur")
+        await session.set_mapping(mapping)
+        await peer.until(lambda: _near(peer.shades[-1], SHADE_B))
+        seen = len(peer.shades)
+        worker = session._around.face_lane._worker
+        assert worker is not None
+        worker.kill()
+        await peer.until(lambda: session._around.face_lane.epoch == 2 and session.state().picture == "live")
+        shown = len(peer.shades)
+        await peer.until(lambda: len(peer.shades) > shown + 5)
+        assert (session.state().mapping, session.state().can_map) == (mapping, True)
+        vault.remove("x", card.id)
+        await calls.forget_identity(card.id)
+        left = session.state().mapping
+
+    assert not any(_near(shade, SHADE_A) for shade in peer.shades[seen:])
+    assert (left.entries, left.others) == ((), "blur")
+    assert [event.code for event in told if isinstance(event, Notice)] == ["mapping_shrunk"]
+    assert f'"references":"{card.id}","wears":"mask:b","others":"blur"' in (tmp_path / "audit.jsonl").read_text()
+
+
+async def test_others_are_left_alone_only_while_passthrough_is_on(tmp_path: Path) -> None:
+    """Refused before; then the raw half of the picture comes and goes with it, and the mapped half never is raw."""
+    async with registry(tmp_path, face=TELLING) as (calls, vault):
+        session = await calls.admit(subject="x", grants=Grants(passthrough=True))
+        card = await vault.enroll("x", [_png(90)], FORM)
+        bare = CallMapping(entries=(MappedPerson(reference=card.id, wears="mask:b"),), others="passthrough")
+        with pytest.raises(BadInput) as early:
+            await session.set_mapping(bare)
+        session.set_passthrough(face=True, voice=False)
+        await session.set_mapping(bare)
+        chunks = session.open_chunks()
+        path = chunks.leg.video
+        path.push(lambda: picture(128), size_px=(64, 64), capture_s=1.0, is_cheap=True)
+        async with asyncio.timeout(10):
+            while (mixed := await path.next()).kind != "passthrough":
+                pass
+        generation = path.gate.generation
+        session.set_passthrough(face=False, voice=False)
+        path.push(lambda: picture(128), size_px=(64, 64), capture_s=2.0, is_cheap=True)
+        async with asyncio.timeout(10):
+            while (covered := await path.next()).kind != "live":
+                pass
+
+    assert early.value.code == "mapping_needs_passthrough"
+    assert _near(int(mixed.i420[20, 10]), SHADE_B)
+    assert _near(int(mixed.i420[20, 50]), 128)
+    assert path.gate.generation > generation
+    assert _near(int(covered.i420[20, 50]), SHADE_B)
+    assert session.state().mapping.others == "blur"
+
+
+async def test_without_an_engine_that_recognises_there_is_no_mapping(tmp_path: Path) -> None:
+    """Refused with a sentence; one that was set when the lane fell back covers everybody and says so once."""
+    async with registry(tmp_path) as (calls, vault):
+        session = await calls.admit(subject="x", grants=Grants())
+        card = await vault.enroll("x", [_png(90)], FORM)
+        mapping = CallMapping(entries=(MappedPerson(reference=card.id, wears="mask:b"),), others="blur")
+        with pytest.raises(BadInput) as refused:
+            await session.set_mapping(mapping)
+        lane = session._around.face_lane
+        lane.recognises = True
+        await session.set_mapping(mapping)
+        told: list[SessionEvent] = []
+        session.attach(told.append)
+        lane.recognises = False
+        for _ in range(2):
+            session.engines_changed()
+
+    assert refused.value.code == "mapping_needs_neural"
+    assert [event.code for event in told if isinstance(event, Notice)] == ["mapping_needs_neural"]
+
+
+async def test_a_face_that_is_removed_is_worn_no_longer(tmp_path: Path) -> None:
+    """In the call that wears it, at once."""
+    async with registry(tmp_path) as (calls, vault):
+        session = await calls.admit(subject="x", grants=Grants())
+        card = await vault.enroll("x", [_png(90)], FORM)
+        await session.wear(card.id)
+        vault.remove("x", card.id)
+        await calls.forget_identity(card.id)
+        assert session.state().identity == "mask:a"
+        assert session._wishes.identity.name == "a"

@@ -1,5 +1,7 @@
 """The face lane's pipeline, in this process."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -15,9 +17,9 @@ from mirage_rtc.swap_pipeline import (
     SwapPipeline,
     WearFace,
 )
-from models.engines import FaceEngine, IdentitySource, PortraitError
+from models.engines import FaceEngine, FaceMapping, IdentitySource, MappedFace, PortraitError
 from tests.call_parts import picture
-from tests.scripted_engines import BatchingFaceEngine, PaintedFaceEngine
+from tests.scripted_engines import BatchingFaceEngine, PaintedFaceEngine, PaintedWearer, TellingFaceEngine
 
 A = IdentitySource(kind="mask", name="a")
 B = IdentitySource(kind="mask", name="b")
@@ -85,9 +87,9 @@ def test_identities_are_prepared_once_until_forgotten() -> None:
 def test_a_portrait_is_inspected_by_the_engine() -> None:
     """One without a face raises the engine's refusal."""
     pipeline = SwapPipeline(PaintedFaceEngine())
-    pipeline.handle(InspectPortrait(portrait=np.full((8, 8, 3), 9, np.uint8)))
+    pipeline.handle(InspectPortrait(portraits=(np.full((8, 8, 3), 9, np.uint8),)))
     with pytest.raises(PortraitError, match="face"):
-        pipeline.handle(InspectPortrait(portrait=np.zeros((8, 8, 3), np.uint8)))
+        pipeline.handle(InspectPortrait(portraits=(np.zeros((8, 8, 3), np.uint8),)))
 
 
 def test_an_unknown_job_is_an_error() -> None:
@@ -131,3 +133,46 @@ def test_answers_that_are_not_one_for_each_frame_are_nobody_s() -> None:
     """Whose is missing cannot be told."""
     with pytest.raises(ValueError, match="each frame"):
         _two_calls(BatchingFaceEngine("too few")).handle_batch([_frame("one"), _frame("two")])
+
+
+MAPPING = FaceMapping(faces=(MappedFace(reference=A, wears=B, threshold=0.5),), others="passthrough", lock=True)
+
+
+def test_a_mapping_goes_to_an_engine_that_recognises_people() -> None:
+    """With the identities prepared; it goes again with the next one that is worn."""
+    pipeline = SwapPipeline(TellingFaceEngine())
+    pipeline.handle(OpenFace(call_id="one", max_faces=1, identity=A, mapping=MAPPING))
+    mixed = pipeline.handle(_frame())
+    assert int(mixed.i420[5, 5]) > 160
+    assert abs(int(mixed.i420[5, 60]) - 128) < 5
+    assert [face.untouched for face in mixed.faces] == [False, True]
+    pipeline.handle(WearFace(call_id="one", identity=A))
+    plain = pipeline.handle(_frame())
+    assert int(plain.i420[5, 60]) < 60
+
+
+def test_an_engine_that_recognises_nobody_covers_everybody() -> None:
+    """As when a lane fell back to the embedded engine in mid-call: nobody wears anything until the mapping is gone."""
+    worn: list[Any] = []
+
+    class Listening(PaintedWearer):
+        def wear(self, identity: Any) -> None:
+            worn.append(identity)
+
+    engine = PaintedFaceEngine()
+    engine.open = lambda *, max_faces: Listening()  # type: ignore[method-assign]
+    pipeline = SwapPipeline(engine)
+    pipeline.handle(OpenFace(call_id="one", max_faces=1, identity=A, mapping=MAPPING))
+    pipeline.handle(WearFace(call_id="one", identity=B, mapping=MAPPING))
+    pipeline.handle(WearFace(call_id="one", identity=B))
+    assert worn == [None, None, 200]
+
+
+def test_of_several_portraits_all_that_are_unusable_are_named() -> None:
+    """By their number; those that are usable are not."""
+    black, grey = np.zeros((8, 8, 3), np.uint8), np.full((8, 8, 3), 9, np.uint8)
+    pipeline = SwapPipeline(PaintedFaceEngine())
+    pipeline.handle(InspectPortrait(portraits=(grey, grey)))
+    with pytest.raises(PortraitError, match="Picture 2: .*Picture 4: ") as refused:
+        pipeline.handle(InspectPortrait(portraits=(grey, black, grey, black)))
+    assert refused.value.code == "portraits_unusable"

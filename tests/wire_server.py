@@ -110,13 +110,14 @@ async def closing(socket: Socket) -> tuple[str, str, int | None]:
     return last["code"], last["sentence"], socket.close_code
 
 
-async def _inspect(portrait: Frame) -> None:
+async def _inspect(portraits: tuple[Frame, ...]) -> None:
     """Says of a picture's top left pixel how many faces there are, as the engine would of the picture."""
-    faces = int(portrait[0, 0, 0]) // 100
-    if faces == 0:
-        raise BadInput("portrait_no_face", "There is no face in this picture. Choose one that shows a face.")
-    if faces > 1:
-        raise BadInput("portrait_several_faces", "There is more than one face in this picture. Crop it to one.")
+    for portrait in portraits:
+        faces = int(portrait[0, 0, 0]) // 100
+        if faces == 0:
+            raise BadInput("portrait_no_face", "There is no face in this picture. Choose one that shows a face.")
+        if faces > 1:
+            raise BadInput("portrait_several_faces", "There is more than one face in this picture. Crop it to one.")
 
 
 def vault(data_dir: Path) -> IdentityVault:
