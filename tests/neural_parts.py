@@ -5,12 +5,13 @@ lane by its dotted path, with faults of this engine's own parts; counters start 
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from models.arcface import ArcFace
+from models.engines import Swap, SwapRequest
 from models.inswapper import InSwapper
 from models.model_spec import TensorSpec
 from models.neural_face_catalog import ARCFACE_CONTRACT, INSWAPPER_CONTRACT, SCRFD_CONTRACT
@@ -80,6 +81,7 @@ class SmallNeuralEngine:
     """The same by a dotted path: `part` ("detector" or "swapper") has `fault` from run `first` to `last`."""
 
     name = "small neural"
+    batch_max = 8
 
     def __init__(self, part: str = "", fault: str = "", first: int = 0, last: int = 0) -> None:
         detector = FaultyGraph(detector_graph(), fault, first, last) if part == "detector" else None
@@ -93,3 +95,7 @@ class SmallNeuralEngine:
     def open(self, *, max_faces: int) -> Any:
         """As the engine."""
         return self._engine.open(max_faces=max_faces)
+
+    def swap_batch(self, requests: Sequence[SwapRequest]) -> list[Swap | Exception]:
+        """As the engine."""
+        return self._engine.swap_batch(requests)
