@@ -9,6 +9,7 @@ from typing import Protocol
 
 from mirage_rtc.call_stats import SessionStats
 from mirage_rtc.chunk_leg import ChunkOut
+from mirage_rtc.face_mapping import CallMapping
 from mirage_rtc.grants import Grants
 from mirage_rtc.session_events import SessionEvent, SessionState
 from models.engines import Frame, Samples, VoiceProfile, VoiceSettings
@@ -66,6 +67,9 @@ class Call(Protocol):
 
     async def wear(self, identity_id: str) -> None:
         """Raises NotFound `identity_not_found`."""
+
+    async def set_mapping(self, mapping: CallMapping) -> None:
+        """Raises what `mirage_rtc.face_mapping` raises."""
 
     async def set_voice(self, settings: VoiceSettings) -> None:
         """Raises BadInput `voice_unknown`."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from mirage_rtc.errors import BadInput, TooLarge
 from models.engines import VoiceSettings
-from signaling import ice, protocol
+from signaling import ice, mapping_message, protocol
 from signaling.calls import Call
 from signaling.chunk_socket import ChunkSocket, Verdict
 from signaling.limits import Limits
@@ -70,6 +70,8 @@ class Dispatch:
         match message:
             case protocol.SetIdentity():
                 await self._call.wear(message.identity)
+            case mapping_message.SetMapping():
+                await self._call.set_mapping(mapping_message.to_call(message))
             case protocol.SetVoice():
                 await self._call.set_voice(self._voice(message))
             case protocol.SetPassthrough():

@@ -1,7 +1,8 @@
 """Every message of the signalling socket, both directions, once: a msgspec tagged union in JSON text frames.
 
 `peer_socket.py` decodes and encodes with it, and `page_types.py` writes the page's types from it. Binary frames are
-`chunk_frame.py`'s. The tag is the field `type`; a field that is not listed here is refused.
+`chunk_frame.py`'s, who wears what is `mapping_message.py`'s. The tag is the field `type`; a field that is not listed
+here is refused.
 """
 
 from typing import Annotated, Literal
@@ -11,6 +12,7 @@ import msgspec
 from mirage_rtc.capture_marks import CaptureMark
 from mirage_rtc.errors import BadInput
 from signaling.chunk_frame import CHUNK_RATE_HZ, CHUNK_SAMPLES, CHUNK_SAMPLES_MAX
+from signaling.mapping_message import MappingChoice, SetMapping
 
 VERSION = 1
 SUBPROTOCOL = "mirage.v1"
@@ -126,6 +128,7 @@ ClientMessage = (
     | Offer
     | Candidate
     | SetIdentity
+    | SetMapping
     | SetVoice
     | SetPassthrough
     | SetMuted
@@ -185,13 +188,15 @@ class Engines(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CallState(msgspec.Struct, frozen=True, kw_only=True):
-    """What is sent out for this session right now.
+    """What is sent out for this session right now. It `can_map` when the face engine tells people apart.
 
     `voice_engine` is the one that speaks. While `voice_preparing` it is not yet that of the chosen voice. With
     `voice_over_budget` the voice is so slow that the call takes over 250 ms from mouth to ear.
     """
 
     identity: str
+    mapping: MappingChoice
+    can_map: bool
     voice: VoiceChoice
     passthrough_face: bool
     passthrough_voice: bool

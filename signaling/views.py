@@ -4,7 +4,7 @@ from typing import Any
 
 from mirage_rtc import __version__
 from mirage_rtc.identities import IdentityCard
-from signaling import ice, protocol
+from signaling import ice, mapping_message, protocol
 from signaling.admission import Entry
 from signaling.calls import Call
 from signaling.limits import Limits
@@ -24,6 +24,7 @@ def state(call: Call, services: Services) -> protocol.State:
 def _state_fields(call: Call, services: Services) -> dict[str, Any]:
     now = call.state()
     fields = {name: getattr(now, name) for name in protocol.CallState.__struct_fields__ if name != "voice"}
+    fields["mapping"] = mapping_message.from_call(now.mapping)
     voice = now.voice
     fields["voice"] = protocol.VoiceChoice(
         preset=voice.preset,

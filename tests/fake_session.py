@@ -11,9 +11,11 @@ from collections.abc import Mapping
 import msgspec
 import numpy as np
 
+from mirage_rtc import face_mapping
 from mirage_rtc.call_stats import SessionStats
 from mirage_rtc.chunk_leg import ChunkOut
 from mirage_rtc.errors import BadInput, Forbidden, NotFound, TooMany, Unavailable
+from mirage_rtc.face_mapping import CallMapping
 from mirage_rtc.grants import Grants
 from mirage_rtc.session_events import Closed, Notice, SessionEvent, SessionState, StateChanged
 from models.engines import Frame, Samples, VoiceProfile, VoiceSettings
@@ -75,6 +77,7 @@ class FakeCall:
         self._emit: Emit | None = None
         self._state = SessionState(
             identity=IDENTITIES[0],
+            can_map=True,
             voice=VoiceSettings(),
             passthrough_face=False,
             passthrough_voice=False,
@@ -123,6 +126,12 @@ class FakeCall:
         if identity_id not in IDENTITIES and not identity_id.startswith("portrait:"):
             raise NotFound("identity_not_found", "There is no such identity: choose another from the gallery.")
         self.change(identity=identity_id)
+
+    async def set_mapping(self, mapping: CallMapping) -> None:
+        face_mapping.require_allowed(
+            mapping, recognises=True, granted=self.grants.passthrough, passing=self._state.passthrough_face
+        )
+        self.change(mapping=mapping)
 
     async def set_voice(self, settings: VoiceSettings) -> None:
         if settings.preset not in VOICES:

@@ -108,3 +108,20 @@ async def test_every_change_is_followed_by_the_state(tmp_path: Path) -> None:
             assert state["voice"]["preset"] == "lower"
             assert state["voice"]["breath"] == 0.5
             assert (state["voice"]["gate_db"], state["voice"]["denoise"]) == (-50.0, True)
+
+
+async def test_a_mapping_is_handed_to_the_session_and_shown(tmp_path: Path) -> None:
+    """Leaving others alone is refused without passthrough, with a code, and the call goes on as before."""
+    entries = [{"reference": "portrait:1", "wears": "mask:two", "threshold": 0.5}]
+    async with wire_server(tmp_path) as server, server.greeted(await server.join(passthrough=True)) as socket:
+        await socket.send_json({"type": "set_mapping", "entries": entries})
+        state = await until(socket, "state")
+        assert (state["mapping"], state["can_map"]) == ({"entries": entries, "others": "blur", "lock": True}, True)
+        await socket.send_json({"type": "set_mapping", "entries": entries, "others": "passthrough"})
+        error = await until(socket, "error")
+        assert (error["code"], error["about"]) == ("mapping_needs_passthrough", "set_mapping")
+        await socket.send_json({"type": "set_passthrough", "face": True, "voice": False})
+        await socket.send_json({"type": "set_mapping", "entries": [], "others": "passthrough", "lock": False})
+        while (state := await until(socket, "state"))["mapping"]["others"] != "passthrough":
+            pass
+        assert not state["mapping"]["lock"]

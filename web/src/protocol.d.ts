@@ -2,7 +2,7 @@
 
 export type ProtocolVersion = 1;
 export type Subprotocol = "mirage.v1";
-export type ClientMessage = Hello | Offer | Candidate | SetIdentity | SetVoice | SetPassthrough | SetMuted | SetBadge | StartChunks | Report | Ping | Bye;
+export type ClientMessage = Hello | Offer | Candidate | SetIdentity | SetMapping | SetVoice | SetPassthrough | SetMuted | SetBadge | StartChunks | Report | Ping | Bye;
 export type ServerMessage = Welcome | Answer | State | Stats | Notice | Failure | Pong | Closing;
 
 /** The answer to `POST /v1/sessions`. */
@@ -39,12 +39,14 @@ export interface CallLimits {
   chunk_samples_max?: number;
 }
 
-/** What is sent out for this session right now.
+/** What is sent out for this session right now. It `can_map` when the face engine tells people apart.
 
     `voice_engine` is the one that speaks. While `voice_preparing` it is not yet that of the chosen voice. With
     `voice_over_budget` the voice is so slow that the call takes over 250 ms from mouth to ear. */
 export interface CallState {
   identity: string;
+  mapping: MappingChoice;
+  can_map: boolean;
   voice: VoiceChoice;
   passthrough_face: boolean;
   passthrough_voice: boolean;
@@ -135,6 +137,22 @@ export interface IdentityChoice {
   receipt_id?: string | null;
 }
 
+/** Who wears what; everybody else is blurred, wears the call's identity ("swap"), or is left alone ("passthrough").
+
+    No entries and "swap" is no mapping. With `lock` a face that was recognised keeps its part until it is contradicted. */
+export interface MappingChoice {
+  entries?: (MappingEntry)[];
+  others?: "blur" | "passthrough" | "swap";
+  lock?: boolean;
+}
+
+/** Who looks like the portrait `reference`, by a cosine of `threshold`, wears the identity `wears`, or "blur". */
+export interface MappingEntry {
+  reference: string;
+  wears: string;
+  threshold?: number;
+}
+
 /** Something the person should know; the call goes on. */
 export interface Notice {
   type: "notice";
@@ -199,6 +217,14 @@ export interface SetIdentity {
   identity: string;
 }
 
+/** Follow this mapping from the next picture on. "passthrough" needs the grant, and passthrough on for the face. */
+export interface SetMapping {
+  type: "set_mapping";
+  entries?: (MappingEntry)[];
+  others?: "blur" | "passthrough" | "swap";
+  lock?: boolean;
+}
+
 /** Send silence or the card instead of sound or picture. */
 export interface SetMuted {
   type: "set_muted";
@@ -237,6 +263,8 @@ export interface StartChunks {
 export interface State {
   type: "state";
   identity: string;
+  mapping: MappingChoice;
+  can_map: boolean;
   voice: VoiceChoice;
   passthrough_face: boolean;
   passthrough_voice: boolean;
