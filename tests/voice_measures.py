@@ -67,27 +67,33 @@ def cents(before: Array, after: Array) -> Array:
     return np.asarray(1200 * np.log2(after[:count][inside] / before[:count][inside]))
 
 
-def seam_ratio(wave: Samples, period: int, offset: int) -> float:
-    """How rough the wave is at the seams (every `period` samples from `offset`), against places that are none.
+def roughness(wave: Samples, period: int, offset: int) -> tuple[Array, Array]:
+    """How rough the wave is at its seams, every `period` samples from `offset`, and at places that are none.
 
-    Roughness is the peak of the second difference within 1 ms over the local RMS; 1 means that no seam shows.
+    Roughness is the peak of the second difference within 1 ms over the local RMS, where there is sound.
     """
     wave64 = wave.astype(np.float64)
     bend = np.abs(np.diff(wave64, 2))
     energy = np.concatenate([[0.0], np.cumsum(wave64**2)])
     near, around = 48, 192
 
-    def rough(places: NDArray[np.intp]) -> float:
+    def rough(places: NDArray[np.intp]) -> Array:
         places = places[(places > around) & (places < len(bend) - around)]
         rms = np.sqrt((energy[places + around] - energy[places - around]) / (2 * around))
         peaks = np.array([bend[p - near : p + near].max() for p in places])
         loud = rms > 0.01
-        return float(np.mean(peaks[loud] / rms[loud]))
+        return np.asarray(peaks[loud] / rms[loud])
 
     seams = np.arange(offset, len(bend), period)
     elsewhere = np.random.default_rng(0).integers(0, len(bend), 6000)
     distance = np.abs((elsewhere - offset + period // 2) % period - period // 2)
-    return rough(seams) / rough(elsewhere[distance > 2 * near])
+    return rough(seams), rough(elsewhere[distance > 2 * near])
+
+
+def seam_ratio(wave: Samples, period: int, offset: int) -> float:
+    """How rough the wave is at the seams against elsewhere, see `roughness`; 1 means that no seam shows."""
+    at_seams, elsewhere = roughness(wave, period, offset)
+    return float(np.mean(at_seams)) / float(np.mean(elsewhere))
 
 
 def log_mel(wave: Samples, rate_hz: int = 48_000) -> Array:
