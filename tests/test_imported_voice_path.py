@@ -86,7 +86,8 @@ class Spoken:
 
     def said_at(self, factor: float, begin_s: float, end_s: float) -> Positions:
         """Which samples of `SAID` this voice speaks in what left between these times of the call."""
-        return (self.heard(begin_s, end_s).astype(np.float64) / factor - SAID[0]) / (SAID[1] - SAID[0])
+        positions: Positions = (self.heard(begin_s, end_s) / np.float64(factor) - SAID[0]) / (SAID[1] - SAID[0])
+        return positions
 
 
 def in_order(positions: Positions) -> bool:
@@ -113,7 +114,7 @@ def wear(settings: VoiceSettings) -> Scene:
 
 
 def test_a_change_of_voice_loses_nothing_but_the_delay_it_grows_by() -> None:
-    """Embedded to imported at 3 s: in order before and after, fades in 10 ms, no jump, stamps that lip sync can trust."""
+    """Embedded to imported at 3 s: in order before and after, a fade of 10 ms, no jump, stamps that are true."""
     spoken = Spoken(VoiceSettings()).play(at_3=wear(EIGHTH))
     before, after = spoken.said_at(0.5, 1, 3), spoken.said_at(0.125, 4, 11)
     assert in_order(before)

@@ -13,6 +13,7 @@ from mirage_rtc.face_mapping import CallMapping, MappedPerson
 from mirage_rtc.grants import Grants
 from mirage_rtc.session_events import Closed, DegradeWanted, Notice, SessionEvent, StateChanged
 from models.engines import VoiceSettings
+from tests import imported_lane
 from tests.call_client import caller
 from tests.call_parts import SHADE_A, SHADE_B, TELLING, picture, registry
 
@@ -311,3 +312,35 @@ async def test_a_face_that_is_removed_is_worn_no_longer(tmp_path: Path) -> None:
         await calls.forget_identity(card.id)
         assert session.state().identity == "mask:a"
         assert session._wishes.identity.name == "a"
+
+
+async def test_an_imported_voice_is_worn_only_while_it_is_on_offer(tmp_path: Path) -> None:
+    """One that the store does not hold is refused, so is a control that it has not; the audit log names a receipt."""
+    imported_lane.store(tmp_path, "grace")
+    async with registry(tmp_path, voice=imported_lane.lane(tmp_path)) as (calls, _):
+        session = await calls.admit(subject="x", grants=Grants())
+        assert list(calls.imported_voices()) == ["rvc:grace"]
+        await session.set_voice(VoiceSettings(preset="rvc:grace"))
+        assert session.state().voice.preset == "rvc:grace"
+        refusals = []
+        for settings in (
+            VoiceSettings(preset="rvc:nobody"),
+            VoiceSettings(preset="nobody"),
+            VoiceSettings(preset="rvc:grace", breath=0.5),
+        ):
+            with pytest.raises(BadInput) as refused:
+                await session.set_voice(settings)
+            refusals.append(refused.value.code)
+    assert refusals == ["voice_unknown", "voice_unknown", "voice_control"]
+    assert "cv_0000000000000000" in (tmp_path / "audit.jsonl").read_text()
+    assert "grace" not in (tmp_path / "audit.jsonl").read_text()
+
+
+async def test_a_lane_without_imported_voices_offers_none(tmp_path: Path) -> None:
+    """Whatever the store holds."""
+    imported_lane.store(tmp_path, "grace")
+    async with registry(tmp_path) as (calls, _):
+        assert calls.imported_voices() == {}
+        session = await calls.admit(subject="x", grants=Grants())
+        with pytest.raises(BadInput, match="no such voice"):
+            await session.set_voice(VoiceSettings(preset="rvc:grace"))

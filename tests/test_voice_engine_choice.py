@@ -2,11 +2,16 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from models.engines import VoiceSettings
+from models.runtime import NetworkError
 from models.voice_engine_choice import open_voice_engine
+from models.voice_refusal import VoiceRefused
+from tests import imported_lane
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -61,3 +66,48 @@ def test_without_pyworld_the_voice_lane_converts_with_psola(error: str) -> None:
     assert run(WITHOUT_PYWORLD.replace("{error}", error) + CALL) == (
         "psola False embedded TD-PSOLA on the CPU (install pyworld-prebuilt for the better one)"
     )
+
+
+def test_imported_voices_are_offered_where_they_are_wanted_and_can_run(tmp_path: Path) -> None:
+    """On this CPU when the configuration says neural; what keeps them away is told, with what mends it."""
+    pytest.importorskip("onnxruntime")
+    data_dir = str(tmp_path)
+    said = [open_voice_engine("auto", data_dir)]
+    voices = imported_lane.store(tmp_path, "grace")
+    said += [open_voice_engine(choice, data_dir) for choice in ("embedded", "auto", "neural")]
+    (tmp_path / "voices" / "grace" / "voice.json").write_text("{}")
+    said.append(open_voice_engine("neural", data_dir))
+
+    assert [rack.extras for rack in said] == [(), (), (), ("rvc",), ()]
+    for rack, words in zip(said, ("voices import", "asks for", "no GPU", "on cpu", "voices list"), strict=True):
+        assert words in rack.why
+    assert {rack.name for rack in said} == {"world"}
+    assert voices.offered() == {}
+
+
+def test_a_gpu_is_enough_for_auto(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ONNX Runtime has decides; where it is not installed, that is said."""
+    imported_lane.store(tmp_path, "grace")
+    monkeypatch.setattr("models.runtime.available", lambda provider: True)
+    rack = open_voice_engine("auto", str(tmp_path))
+    assert rack.extras == ("rvc",)
+    assert "imported voices on cuda" in rack.why
+    monkeypatch.setattr("models.runtime.available", lambda provider: False)
+    rack = open_voice_engine("neural", str(tmp_path))
+    assert rack.extras == ()
+    assert "not installed" in rack.why
+
+
+def test_a_voice_whose_graphs_are_of_no_use_is_refused_when_it_is_loaded(tmp_path: Path) -> None:
+    """With the sentence of whoever refused, and the embedded voice speaks on."""
+    pytest.importorskip("onnxruntime")
+    imported_lane.store(tmp_path, "grace")
+    rack = open_voice_engine("neural", str(tmp_path))
+
+    def load() -> None:
+        while not rack.is_ready(VoiceSettings(preset="rvc:grace")):
+            time.sleep(0.001)
+
+    with pytest.raises((VoiceRefused, NetworkError)) as refused:
+        load()
+    assert refused.value.sentence.endswith(".")
