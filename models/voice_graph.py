@@ -18,9 +18,6 @@ whose latent changed with where the window ended, it was 0.98 to 0.99.
 import math
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 HOPS_MS = (40, 60, 80, 100, 120, 160, 200)
 """The ladder that the spec's rules for the chunk size move along."""
 
@@ -111,8 +108,9 @@ def latent_inputs(rung: Rung, *, feature_width: int) -> tuple[Port, ...]:
 def decoder_inputs(rung: Rung, *, frame_samples: int) -> tuple[Port, ...]:
     """The inputs in order; the output is "audio" [1, decoded * frame_samples], float32 in [-1, 1].
 
-    latent: what the latent graph gave, for a formant times `stretch_matrix`. pitch_hz: 0 where unvoiced. phase: cycles
-    in [0, 1) at the start of each frame, the running sum of pitch_hz / 100. source_noise: Gaussian, of variance 1.
+    latent: what the latent graph gave, for a formant in the time of `models.decoder_time`. pitch_hz: 0 where unvoiced.
+    phase: cycles in [0, 1) at the start of each frame, the running sum of pitch_hz / 100. source_noise: Gaussian, of
+    variance 1.
     """
     return (
         Port("latent", "float32", (1, LATENT_CHANNELS, rung.decoded)),
@@ -121,14 +119,3 @@ def decoder_inputs(rung: Rung, *, frame_samples: int) -> tuple[Port, ...]:
         Port("source_noise", "float32", (1, rung.decoded * frame_samples, 1)),
         Port("speaker", "int64", (1,)),
     )
-
-
-def stretch_matrix(rung: Rung, positions: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Weights [decoded, decoded] that read the latent at `positions` [decoded] (0 = first decoded frame), linearly.
-
-    `arange(decoded)` leaves time alone. For a formant of s semitones, decoded frames lie 2 ** (-s / 12) apart, and the
-    audio is resampled back by the same ratio (RVC-Project's way). Positions outside are held at the edges.
-    """
-    held = np.clip(positions, 0, rung.decoded - 1)
-    rows = np.arange(rung.decoded)[:, None]
-    return np.maximum(0.0, 1.0 - np.abs(held[None, :] - rows)).astype(np.float32)

@@ -1,6 +1,7 @@
 """What a stream of an imported voice has decided, by absolute 10 ms frames, each value written once.
 
-Features, pitch, phase and latent are appended and never changed; both noises are a function of the frame's number. So
+Features, pitch and latent are appended and never changed, and so is what the decoder sees of them, in a time of its own
+(`decoder_time`); both noises are a function of the frame's number. So
 every window that shows a frame shows it the same, and what was cut out of two windows fits without a cross-fade (voice
 reference, section 5.3). What a latent's window looks ahead is not committed yet: it is what followed as it seemed then,
 kept by the window's end. The frames that the decoder looks ahead are committed as silence before the first hop: from
@@ -15,20 +16,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.coarse_pitch import coarse_pitch
+from models.decoder_time import DecoderTime
+from models.frame_track import Track
 from models.voice_graph import (
     AHEAD_FRAMES,
     FLOWED_FRAMES,
-    HOPS_MS,
     LATENT_AHEAD_FRAMES,
     LATENT_CHANNELS,
-    LOOK_AHEAD_FRAMES,
     SEEN_FRAMES,
     STEP_FRAMES,
     Rung,
 )
 
-KEPT_FRAMES = SEEN_FRAMES + LOOK_AHEAD_FRAMES + 2 * max(HOPS_MS) // 10
-_FRAMES_A_SECOND = 100
+PROMISED_FRAMES = 1
+"""What is seen of the next hop, for the guard at the cut."""
+_TENTHS_AN_OCTAVE = 120
 _NOISE_BLOCK_FRAMES = 16
 _LATENT_DRAW, _SOURCE_DRAW = 0, 1
 
@@ -44,35 +46,6 @@ class Frames:
     pitch_hz: NDArray[np.floating[Any]]
 
 
-class Track:
-    """Values by absolute frame, appended once and for all; the last `KEPT_FRAMES` can be read."""
-
-    def __init__(self, width: int, dtype: type[np.floating[Any]] = np.float32) -> None:
-        self._rows = np.zeros((2 * KEPT_FRAMES, width), dtype)
-        self._used = 0
-        self.end = 0
-        """The first frame that is not written yet."""
-
-    def append(self, rows: NDArray[Any]) -> None:
-        """Write the frames from `end` on: [n, width], n at most `KEPT_FRAMES`."""
-        count = len(rows)
-        if self._used + count > len(self._rows):
-            self._rows[:KEPT_FRAMES] = self._rows[self._used - KEPT_FRAMES : self._used]
-            self._used = KEPT_FRAMES
-        self._rows[self._used : self._used + count] = rows
-        self._used += count
-        self.end += count
-
-    def read(self, begin: int, end: int) -> NDArray[Any]:
-        """Frames [begin, end), a copy; zeros before the stream began. IndexError for what is not there."""
-        if end > self.end or begin > end or (begin >= 0 and begin < self.end - self._used):
-            raise IndexError(f"frames {begin} to {end} of {self.end - self._used} to {self.end}")
-        missing = min(max(0, -begin), end - begin)
-        first = self._used - self.end + begin + missing
-        found = self._rows[first : first + end - begin - missing]
-        return np.concatenate([np.zeros((missing, found.shape[1]), found.dtype), found])
-
-
 class VoiceTimeline:
     """One stream's frames."""
 
@@ -81,11 +54,15 @@ class VoiceTimeline:
         self._pitch_hz = Track(1, np.float64)
         self._features_ahead = Track(feature_width)
         self._pitch_ahead_hz = Track(1, np.float64)
-        self._phase = Track(1, np.float64)
+        self._ratio = Track(1, np.float64)
         self._latent = Track(LATENT_CHANNELS)
+        self._decoder = DecoderTime(frame_samples)
         self._frame_samples = frame_samples
         self._seed = seed
-        self._cycles = 0.0
+        self._tenths = 0
+        self._shown = 0
+        self.formant_ratio = 1.0
+        """How much higher the resonances of the frames to come are to lie; those glide there."""
         self.heard = 0
         """The first frame whose audio was not cut out yet."""
         nothing = Frames(features=np.zeros((AHEAD_FRAMES, feature_width), np.float32), pitch_hz=np.zeros(AHEAD_FRAMES))
@@ -97,15 +74,13 @@ class VoiceTimeline:
         counts = {len(rows) for one in (heard, ahead) for rows in (one.features, one.pitch_hz)}
         if len(counts) != 1:
             raise ValueError("Each frame has features and a pitch, and so has what follows it.")
-        pitch_hz = heard.pitch_hz
-        cycles = self._cycles + np.cumsum(np.asarray(pitch_hz, np.float64)) / _FRAMES_A_SECOND
-        starts = np.concatenate([[self._cycles], cycles[:-1]])
-        self._cycles = float(cycles[-1] % 1.0)
+        ratio = self._glide(len(heard.features))
+        self._ratio.append(ratio[:, None])
         self._features.append(heard.features)
-        self._pitch_hz.append(np.asarray(pitch_hz)[:, None])
+        # Played faster, the decoder has to sing lower.
+        self._pitch_hz.append((heard.pitch_hz / ratio)[:, None])
         self._features_ahead.append(ahead.features)
-        self._pitch_ahead_hz.append(np.asarray(ahead.pitch_hz)[:, None])
-        self._phase.append((starts % 1.0)[:, None])
+        self._pitch_ahead_hz.append((ahead.pitch_hz / ratio)[:, None])
 
     def latent_feeds(self, rung: Rung, speaker: int) -> Feeds:
         """What the latent graph takes for the next hop, see `voice_graph.latent_inputs`."""
@@ -123,26 +98,34 @@ class VoiceTimeline:
     def commit_latent(self, latent: Array) -> None:
         """Write what the latent graph gave, [1, 192, hop]."""
         self._latent.append(latent[0].T)
+        self._decoder.extend(self._latent, self._pitch_hz, self._ratio)
 
     def decoder_feeds(self, rung: Rung, speaker: int) -> Feeds:
         """What the decoder graph takes for the next hop, see `voice_graph.decoder_inputs`."""
-        end = self.heard + rung.hop + AHEAD_FRAMES
-        begin = end - rung.decoded
+        window = self._decoder.window(rung.decoded, self.heard + rung.hop)
+        self._shown = window.begin
         return {
-            "latent": self._latent.read(begin, end).T[None],
-            "pitch_hz": self._pitch_hz.read(begin, end).T.astype(np.float32),
-            # The last bit of a float32 may round 0.99999999 up to a whole cycle, which is none.
-            "phase": self._phase.read(begin, end).T.astype(np.float32) % np.float32(1),
-            "source_noise": self.source_noise(begin, end)[None, :, None],
+            "latent": window.latent,
+            "pitch_hz": window.pitch_hz,
+            "phase": window.phase,
+            "source_noise": self.source_noise(window.begin, window.begin + rung.decoded)[None, :, None],
             "speaker": np.array([speaker], np.int64),
         }
 
     def cut(self, audio: Array, rung: Rung) -> tuple[Array, Array]:
         """Take the hop out of the decoder's audio [1, n]; behind it, what the next hop will begin with as seen now."""
+        played = self._decoder.play(audio[0], self._shown, self.heard, rung.hop + PROMISED_FRAMES)
         self.heard += rung.hop
-        tail = AHEAD_FRAMES * self._frame_samples
         hop = rung.hop * self._frame_samples
-        return audio[0, -(hop + tail) : -tail], audio[0, -tail:]
+        return played[:hop], played[hop:]
+
+    def _glide(self, frames: int) -> NDArray[np.float64]:
+        """The ratio of each of the next frames, [n], a tenth of a semitone from one to the next at most."""
+        wanted = round(_TENTHS_AN_OCTAVE * np.log2(self.formant_ratio))
+        steps = self._tenths + np.sign(wanted - self._tenths) * (np.arange(frames) + 1)
+        steps = np.minimum(steps, wanted) if wanted > self._tenths else np.maximum(steps, wanted)
+        self._tenths = int(steps[-1])
+        return np.asarray(2.0 ** (steps / _TENTHS_AN_OCTAVE))
 
     def latent_noise(self, begin: int, end: int) -> Array:
         """Gaussian noise [192, end - begin], the same for a frame whenever it is asked for."""

@@ -104,6 +104,23 @@ def test_the_pitch_follows_its_control_from_the_next_hop_on() -> None:
     assert one.fades == 0
 
 
+def test_a_formant_moves_neither_pitch_nor_delay_and_comes_without_a_click() -> None:
+    """Up and down by two semitones while the tone sounds: 220 Hz throughout, over at the declared time, no fade."""
+    one, sound, made = stream(voice_stand_ins.voice()), tone(4.0), []
+    for number, first in enumerate(range(0, len(sound), 1920)):
+        ratio = 1.0 if number < 40 else 1.12 if number < 65 else 0.89
+        one.set_voice(VoiceSettings(preset="grace", formant_ratio=ratio))
+        made.append(one.convert(sound[first : first + 1920]))
+    out = np.concatenate(made)
+    for first in (48_000, 100_800, 148_800):
+        assert _pitch_hz(out[first : first + 19_200]) == pytest.approx(220, rel=0.02)
+    heard = np.flatnonzero(np.abs(out) > 0.1)
+    assert abs(heard[-1] - 168_000 - one.delay_ms * 48) < 1200
+    assert one.fades == 0
+    steady = np.abs(np.diff(out[48_000:72_000], 2)).max()
+    assert np.abs(np.diff(out[48_000:160_000], 2)).max() < 1.5 * steady
+
+
 def test_what_a_stream_holds_does_not_grow() -> None:
     """The second minute takes no more memory than the first."""
     one, hop = stream(voice_stand_ins.voice()), tone(1.2)[24_000:33_600]
@@ -176,7 +193,8 @@ def test_a_hop_that_is_on_no_rung_is_refused(samples: int) -> None:
     [
         VoiceSettings(preset="grace", pitch_semitones=25.0),
         VoiceSettings(preset="grace", pitch_semitones=float("nan")),
-        VoiceSettings(preset="grace", formant_ratio=1.1),
+        VoiceSettings(preset="grace", formant_ratio=1.13),
+        VoiceSettings(preset="grace", formant_ratio=float("nan")),
         VoiceSettings(preset="grace", breath=0.5),
         VoiceSettings(preset="grace", index_rate=1.1),
         VoiceSettings(preset="grace", index_rate=float("nan")),
@@ -191,6 +209,14 @@ def test_what_the_voice_cannot_do_is_refused_and_the_old_one_stays(settings: Voi
     with pytest.raises(ValueError, match=r"\.$"):
         one.set_voice(settings)
     assert len(one.convert(np.zeros(1920, np.float32))) == 1920
+
+
+def test_the_stages_of_a_hop_are_timed() -> None:
+    """The spec's four, of the last hop, by the clock."""
+    one = stream(voice_stand_ins.voice())
+    one.convert(np.zeros(1920, np.float32))
+    assert list(one.stage_ms) == ["encode", "f0", "convert", "post"]
+    assert all(took_ms > 0 for took_ms in one.stage_ms.values())
 
 
 def test_warming_runs_every_graph_once() -> None:
@@ -259,6 +285,18 @@ def test_the_generator_s_audio_does_not_depend_on_the_hop(folder: Path) -> None:
         alike = correlation(wanted, converted(one, sound, hops_ms))
         assert alike >= 0.999, hops_ms
         assert one.fades == 0
+
+
+def test_the_generator_s_audio_does_not_depend_on_the_hop_with_a_formant(folder: Path) -> None:
+    """Two semitones down, where the decoder sees least of what follows: correlation 0.999, no fade, no jump."""
+    sound = speech.speech(2.0, 48_000)[: 48 * 960]
+    voice, settings = real_voice(folder), VoiceSettings(preset="grace", formant_ratio=0.89)
+    one, other = stream(voice, settings=settings), stream(voice, settings=settings)
+    wanted = converted(one, sound, [40])
+    assert wanted.std() > 0.01
+    assert 0.8 <= jump_ratio(wanted[14_400:], 1920) <= 1.5
+    assert correlation(wanted, converted(other, sound, [120])) >= 0.999
+    assert (one.fades, other.fades) == (0, 0)
 
 
 def _pitch_hz(sound: Array) -> float:

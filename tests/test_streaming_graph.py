@@ -25,7 +25,6 @@ from models.voice_graph import (
     Rung,
     decoder_inputs,
     latent_inputs,
-    stretch_matrix,
 )
 from tests import golden, voice_checkpoints
 
@@ -170,16 +169,6 @@ def test_without_the_carried_phase_and_noise_the_windows_disagree() -> None:
         fresh = LatentGraph(network()).eval()(**(windows | {"latent_noise": drawn}))
     assert correlation(carried.flatten().numpy(), restarted.flatten()) < 0.9
     assert correlation(fresh.flatten().numpy(), latent(rung)[:, :, START : START + 4].flatten()) < 0.99
-
-
-def test_a_stretched_latent_is_interpolated_in_time() -> None:
-    """As torch's own linear interpolation, positions given from outside."""
-    rung = Rung(40)
-    drawn = torch.randn(1, 5, rung.decoded, generator=torch.Generator().manual_seed(1))
-    positions = np.linspace(0, rung.decoded - 1, rung.decoded) * 0.9
-    read = torch.matmul(drawn, torch.from_numpy(stretch_matrix(rung, positions)))
-    wanted = [np.interp(positions, np.arange(rung.decoded), row) for row in drawn[0].numpy()]
-    np.testing.assert_allclose(read[0].numpy(), wanted, atol=1e-5)
 
 
 @pytest.mark.parametrize("rung", LADDER)

@@ -1,6 +1,5 @@
-"""The agreement between importer and engine: sizes of the windows, and the matrix that stretches time."""
+"""The agreement between importer and engine: the sizes of the windows."""
 
-import numpy as np
 import pytest
 
 from models.voice_graph import (
@@ -20,7 +19,6 @@ from models.voice_graph import (
     Rung,
     decoder_inputs,
     latent_inputs,
-    stretch_matrix,
 )
 
 
@@ -58,21 +56,3 @@ def test_open_sizes_are_those_of_the_rung(rung: Rung) -> None:
         for axis, (size, elsewhere) in enumerate(zip(port.shape, other.shape, strict=True)):
             called = opened.get(port.name, {}).get(axis)
             assert size == (sizes[called] if called else elsewhere), port.name
-
-
-def test_without_a_formant_nothing_is_stretched() -> None:
-    """The identity, exactly."""
-    rung = Rung(60)
-    assert np.array_equal(stretch_matrix(rung, np.arange(rung.decoded, dtype=float)), np.eye(rung.decoded))
-
-
-def test_a_stretch_reads_between_frames_and_holds_the_edges() -> None:
-    """Linear between two frames; before the first and after the last, the edge."""
-    rung = Rung(60)
-    positions = np.full(rung.decoded, 3.25)
-    positions[0], positions[-1] = -2, 10**6
-    latent = np.random.default_rng(1).standard_normal((5, rung.decoded))
-    read = latent @ stretch_matrix(rung, positions)
-    np.testing.assert_allclose(read[:, 1], 0.75 * latent[:, 3] + 0.25 * latent[:, 4], atol=1e-6)
-    np.testing.assert_allclose(read[:, 0], latent[:, 0], atol=1e-6)
-    np.testing.assert_allclose(read[:, -1], latent[:, -1], atol=1e-6)

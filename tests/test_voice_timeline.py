@@ -8,18 +8,15 @@ from numpy.typing import NDArray
 
 from models.voice_graph import (
     AHEAD_FRAMES,
-    FLOWED_FRAMES,
     LADDER,
     LATENT_AHEAD_FRAMES,
     LATENT_CHANNELS,
-    LOOK_AHEAD_FRAMES,
-    SEEN_FRAMES,
     STEP_FRAMES,
     Rung,
     decoder_inputs,
     latent_inputs,
 )
-from models.voice_timeline import KEPT_FRAMES, Frames, Track, VoiceTimeline
+from models.voice_timeline import PROMISED_FRAMES, Frames, VoiceTimeline
 
 WIDTH, FRAME = 8, 40
 
@@ -137,34 +134,34 @@ def test_noise_is_a_function_of_the_frame() -> None:
 
 
 def test_a_cut_is_the_hop_and_what_lies_behind_it() -> None:
-    """The ahead frames are left for the guard."""
+    """A frame behind it is left for the guard, of the four that the decoder looked ahead."""
     rung = Rung(40)
-    line, audio = timeline(), np.arange(rung.decoded * FRAME, dtype=np.float32)[None]
+    line, audio = streamed([rung] * 9)[1], np.arange(rung.decoded * FRAME, dtype=np.float32)[None]
+    line.commit(frames(36, 40), frames(38, 42))
+    line.commit_latent(np.zeros((1, LATENT_CHANNELS, rung.hop), np.float32))
+    line.decoder_feeds(rung, 0)
     hop, behind = line.cut(audio, rung)
     assert len(hop) == rung.hop * FRAME
-    assert len(behind) == AHEAD_FRAMES * FRAME
+    assert len(behind) == PROMISED_FRAMES * FRAME
     assert hop[-1] + 1 == behind[0]
-    assert behind[-1] == audio[0, -1]
+    assert audio[0, -1] - behind[-1] == (AHEAD_FRAMES - PROMISED_FRAMES) * FRAME
 
 
-def test_an_hour_is_kept_as_a_second_is() -> None:
-    """What is kept does not grow, what was forgotten is refused, and so is what is not there yet."""
-    track = Track(1)
-    for frame in range(0, 360_000, 20):
-        track.append(np.arange(frame, frame + 20)[:, None])
-    assert list(track.read(359_990, 360_000)[:, 0]) == list(range(359_990, 360_000))
-    assert track.read(360_000 - KEPT_FRAMES, 360_000).shape == (KEPT_FRAMES, 1)
-    for begin, end in ((0, 10), (359_995, 360_001), (9, 8)):
-        with pytest.raises(IndexError):
-            track.read(begin, end)
-
-
-def test_before_the_stream_there_is_silence() -> None:
-    """Zeros, also where the whole window lies before it."""
-    track = Track(1)
-    track.append(np.ones((4, 1)))
-    assert list(track.read(-3, 2)[:, 0]) == [0, 0, 0, 1, 1]
-    assert list(track.read(-5, -2)[:, 0]) == [0, 0, 0]
+def test_a_formant_glides_and_leaves_the_pitch_alone() -> None:
+    """A tenth of a semitone a frame; what the decoder sings is lower by as much as it is played faster."""
+    line, rung, first = timeline(), Rung(40), 0
+    line.formant_ratio = 1.122
+    for _ in range(30):
+        steady = Frames(features=features(first, first + 4), pitch_hz=np.full(4, 200.0))
+        line.commit(steady, steady)
+        line.commit_latent(np.zeros((1, LATENT_CHANNELS, rung.hop), np.float32))
+        feeds = line.decoder_feeds(rung, 0)
+        line.cut(np.zeros((1, rung.decoded * FRAME), np.float32), rung)
+        first += 4
+        if first == 16:
+            sung = feeds["pitch_hz"][0, -4:]
+            assert np.diff(12 * np.log2(sung)) == pytest.approx(-0.1, abs=0.02)
+    assert feeds["pitch_hz"][0] == pytest.approx(200 / 2 ** (2 / 12), rel=1e-5)
 
 
 def test_frames_without_a_pitch_are_refused() -> None:
@@ -173,11 +170,3 @@ def test_frames_without_a_pitch_are_refused() -> None:
         timeline().commit(Frames(features=features(0, 4), pitch_hz=pitch_hz(0, 3)), frames(2, 6))
     with pytest.raises(ValueError, match="follows it"):
         timeline().commit(frames(0, 4), frames(2, 4))
-
-
-def test_what_is_kept_holds_the_widest_window() -> None:
-    """Of the longest hop."""
-    rung = LADDER[-1]
-    assert SEEN_FRAMES + rung.hop + LOOK_AHEAD_FRAMES <= KEPT_FRAMES
-    assert rung.decoded <= KEPT_FRAMES
-    assert FLOWED_FRAMES < SEEN_FRAMES
