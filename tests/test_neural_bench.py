@@ -10,16 +10,16 @@ from tests.bench.neural_bench import Row, Tally
 
 
 @with_golden
-def test_it_measures_a_lane_of_two_callers(
+def test_it_measures_a_lane_of_three_callers(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Narrow and short: every caller gets pictures back, all of them swapped, the two together in a run."""
+    """Narrow and short: every caller gets pictures back, all of them swapped; two wait while one is served."""
     monkeypatch.setattr(neural_bench, "WARM_UP_S", 0.1)
-    assert neural_bench.main(["--seconds", "0.4", "--callers", "2", "--cache", str(tmp_path)]) == 0
+    assert neural_bench.main(["--seconds", "0.4", "--callers", "3", "--cache", str(tmp_path)]) == 0
     said = capsys.readouterr().out
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in said.splitlines() if line.startswith("| 2")]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in said.splitlines() if line.startswith("| 3")]
     (callers, alone, batched, *_, together), (_, each, *_, unswapped) = rows
-    assert (callers, unswapped) == ("2", "0")
+    assert (callers, unswapped) == ("3", "0")
     assert min(float(alone), float(batched), float(each)) > 0
     assert float(together) > 1
     assert "swap " in said

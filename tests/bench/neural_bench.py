@@ -88,26 +88,26 @@ def open_engine(swapper_path: str, gpu: GpuRuntime | None, cache: str, batch_max
     return engine
 
 
-async def run(
-    spec: LaneSpec, mode: Mode, callers: Sequence[int], seconds: float, *, started: float = 3600.0
-) -> list[Row]:
-    """One lane, each number of callers in turn."""
-    lane = Lane("bench", spec, reply_timeout_s=started)
+async def run(spec: LaneSpec, modes: Sequence[Mode], callers: Sequence[int], seconds: float) -> dict[Mode, list[Row]]:
+    """One lane: each mode, and in it each number of callers, in turn."""
+    lane = Lane("bench", spec, reply_timeout_s=NEVER_LATE_S)
     await lane.start()
     if lane.engine_why:
         sys.stderr.write(f"{lane.engine_why}\n")
-    rows = []
-    for count in callers:
-        seats = [FaceSeat(lane, call_id=str(number), max_faces=1) for number in range(count)]
-        for number, seat in enumerate(seats):
-            seat.wear(IdentitySource(kind="mask", name=f"{synthetic_identity.PREFIX}{number}"))
-        await _round(seats, mode, WARM_UP_S)
-        tally = await _round(seats, mode, seconds)
-        rows.append(Row(callers=count, fps=len(tally.took_ms) / seconds, tally=tally))
-        for seat in seats:
-            await seat.close()
+    rows = {mode: [await _row(lane, mode, count, seconds) for count in callers] for mode in modes}
     await lane.close()
     return rows
+
+
+async def _row(lane: Lane, mode: Mode, count: int, seconds: float) -> Row:
+    seats = [FaceSeat(lane, call_id=str(number), max_faces=1) for number in range(count)]
+    for number, seat in enumerate(seats):
+        seat.wear(IdentitySource(kind="mask", name=f"{synthetic_identity.PREFIX}{number}"))
+    await _round(seats, mode, WARM_UP_S)
+    tally = await _round(seats, mode, seconds)
+    for seat in seats:
+        await seat.close()
+    return Row(callers=count, fps=len(tally.took_ms) / seconds, tally=tally)
 
 
 async def _round(seats: Sequence[FaceSeat], mode: Mode, seconds: float) -> Tally:
@@ -205,15 +205,15 @@ async def measure(options: argparse.Namespace, folder: Path) -> str:
     path = write_inswapper("inswapper_128", folder / "inswapper_128.onnx") if options.full else NARROW
     arguments = {"swapper_path": str(path), "gpu": options.gpu, "cache": str(options.cache or folder / "compiled")}
     rows: dict[Mode, list[Row]] = {}
-    modes: tuple[Mode, ...] = ("alone", "batched", "paced")
-    for mode in modes:
+    together: tuple[Mode, ...] = ("batched", "paced")
+    for batch_max, modes in ((1, ("alone",)), (FACES.batches[-1], together)):
         spec = LaneSpec(
             engine="tests.bench.neural_bench:open_engine",
             pipeline="mirage_rtc.swap_pipeline:SwapPipeline",
-            arguments={**arguments, "batch_max": 1 if mode == "alone" else FACES.batches[-1]},
+            arguments={**arguments, "batch_max": batch_max},
             start_timeout_s=3600.0,
         )
-        rows[mode] = await run(spec, mode, options.callers, options.seconds)
+        rows |= await run(spec, modes, options.callers, options.seconds)
     best = max((*rows["alone"], *rows["batched"]), key=lambda row: row.fps)
     parts = [_title(options), saturated(rows["alone"], rows["batched"]), paced(rows["paced"]), stages(best)]
     if options.full:
