@@ -122,6 +122,17 @@ def _engines(config: Config, dependencies: list[Finding]) -> Iterable[Finding]:
     if "numpy" not in broken:
         voice = "TD-PSOLA" if "pyworld-prebuilt" in broken else "WORLD"
         yield Finding(grade="ok", what=f"voice engine: embedded {voice}, on the CPU")
+        yield from _imported_voices(config)
+
+
+def _imported_voices(config: Config) -> Iterable[Finding]:
+    """Whether they would be offered beside the embedded ones, by what the voice lane asks when it starts."""
+    from models.voice_engine_choice import open_voice_engine
+
+    rack = open_voice_engine(config.voice_engine, str(config.data_dir))
+    asked_in_vain = config.voice_engine == "neural" and not rack.extras
+    mend = "do what it says, or set MIRAGE_VOICE_ENGINE=auto and be content" if asked_in_vain else ""
+    yield Finding(grade="note" if asked_in_vain else "ok", what=rack.why, mend=mend)
 
 
 def _encoder(config: Config, dependencies: list[Finding]) -> Iterable[Finding]:

@@ -104,6 +104,16 @@ def test_without_pyworld_the_server_starts_with_the_other_voice_engine(
     assert "voice engine: embedded TD-PSOLA" in text
 
 
+def test_imported_voices_are_named_or_what_keeps_them_away(tmp_path: Path) -> None:
+    """As the voice lane would say it; a note only where somebody asked for them."""
+    code, text = report(configuration(tmp_path / "data"))
+    assert (code, "imported voices are not offered: there is none; `mirage-rtc voices import`" in text) == (0, True)
+    findings = list(examine(configuration(tmp_path, MIRAGE_VOICE_ENGINE="neural")))
+    line = next(finding for finding in findings if finding.what.startswith("imported voices"))
+    assert (line.grade, bool(line.mend)) == ("note", True)
+    assert "asks for the embedded ones" in report(configuration(tmp_path, MIRAGE_VOICE_ENGINE="embedded"))[1]
+
+
 def test_a_port_in_use_is_a_fault(tmp_path: Path) -> None:
     """The sentence offers another port."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
