@@ -1,8 +1,12 @@
 """The series of pictures on their way."""
 
+import re
+from pathlib import Path
+
 from prometheus_client import CollectorRegistry, generate_latest
 
-from mirage_rtc.picture_metrics import DROPS, PictureMetrics
+from mirage_rtc.metrics import Metrics
+from mirage_rtc.picture_metrics import DROPS, STAGES, PictureMetrics
 
 
 def scraped(registry: CollectorRegistry) -> str:
@@ -49,3 +53,15 @@ def test_every_reason_to_drop_is_there_from_the_start_and_no_other_label_can_be(
     assert 'mirage_video_dropped_total{reason="late"} 3.0' in text
     assert 'mirage_video_dropped_total{reason="other"} 1.0' in text
     assert "5f2e" not in text
+
+
+def test_the_readme_names_the_series_that_there_are() -> None:
+    """Every one of its table exists, and its stages and reasons are those that are counted."""
+    text = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
+    table = text.split("## Watch it\n")[1].split("\n## ")[0]
+    named = set(re.findall(r"`(mirage_\w+)", table))
+    exist = {family.name for family in Metrics().registry.collect()}
+    assert {name.removesuffix("_total") for name in named} <= exist
+    assert len(named) >= 7
+    assert all(stage in table for stage in STAGES)
+    assert all(reason in table for reason in DROPS)
