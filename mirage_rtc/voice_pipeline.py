@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from models.engines import Samples, VoiceEngine, VoiceProfile, VoiceSettings
 from models.voice_change import CallVoice
+from models.voice_front import VoiceFront
 from models.voice_rack import VoiceRack
 
 
@@ -123,6 +124,7 @@ class VoicePipeline:
     def __init__(self, engine: VoiceEngine) -> None:
         self._rack = engine if isinstance(engine, VoiceRack) else VoiceRack(engine)
         self._voices: dict[str, CallVoice] = {}
+        self._fronts: dict[str, VoiceFront] = {}
 
     def handle(self, job: Any) -> Any:
         """Do one job; what it raises goes back to whoever asked."""
@@ -135,10 +137,12 @@ class VoicePipeline:
                 return self._open(job)
             case SetVoice():
                 self._voices[job.call_id].set_voice(job.settings)
+                self._fronts[job.call_id].set_voice(job.settings)
             case MeasureVoice():
                 return self._measure(job)
             case CloseVoice():
                 self._voices.pop(job.call_id, None)
+                self._fronts.pop(job.call_id, None)
             case _:
                 raise TypeError(type(job).__name__)
         return None
@@ -157,6 +161,8 @@ class VoicePipeline:
                 settings=speaks,
                 delay_ms=job.delay_ms,
             )
+            self._fronts[job.call_id] = VoiceFront(sample_rate_hz=job.sample_rate_hz, settings=job.settings)
+        self._fronts[job.call_id].set_voice(job.settings)
         return OpenedVoice(
             engine=self._rack.engine_of(speaks),
             delay_ms=voice.delay_ms,
@@ -165,6 +171,7 @@ class VoicePipeline:
         )
 
     def _prepare(self, job: PrepareVoice) -> Prepared | VoiceUnable:
+        self._fronts[job.call_id].set_voice(job.settings)
         obstacle = self._obstacle(job.settings)
         if obstacle is not None:
             return obstacle
@@ -182,10 +189,10 @@ class VoicePipeline:
             return VoiceUnable(code=getattr(error, "code", "voice_not_loaded"), sentence=error.sentence)
 
     def _convert(self, job: ConvertHop) -> ConvertedHop:
-        voice = self._voices[job.call_id]
+        voice, front = self._voices[job.call_id], self._fronts[job.call_id]
         switches, seams = voice.switches, voice.seams
         began_s, began_cpu_s = time.perf_counter(), time.thread_time()
-        samples = voice.convert(job.samples)
+        samples = front.leave(voice.convert(front.enter(job.samples)), voice.delay_ms)
         cpu_ms = (time.thread_time() - began_cpu_s) * 1000.0
         run_ms = (time.perf_counter() - began_s) * 1000.0
         switched = voice.switches > switches

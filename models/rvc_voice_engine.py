@@ -15,6 +15,7 @@ from math import isfinite
 import numpy as np
 from numpy.typing import NDArray
 
+from models import voice_front
 from models.engines import Samples, VoiceProfile, VoiceSettings, VoiceStream
 from models.resample import Resampler
 from models.runtime import Graph, OnnxGraph, Placement
@@ -221,6 +222,7 @@ def check(settings: VoiceSettings) -> None:
     """Refuse what an imported voice cannot do: ValueError with a sentence for the user."""
     if not isfinite(settings.pitch_semitones) or abs(settings.pitch_semitones) > PITCH_SEMITONES_MOST:
         raise ValueError(f"The pitch must lie within {PITCH_SEMITONES_MOST:.0f} semitones of your own.")
+    voice_front.check(settings)
     if not 0 <= settings.index_rate <= 1:
         raise ValueError("The index rate must lie between 0 and 1.")
     if not 0 <= settings.protect <= 0.5:

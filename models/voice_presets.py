@@ -7,6 +7,7 @@ recognisable, so it counts as passthrough and `check` refuses it.
 from dataclasses import dataclass
 from math import isfinite, log2
 
+from models import voice_front
 from models.engines import VoiceSettings
 
 LEAST_SEMITONES = 2.0
@@ -107,6 +108,7 @@ def check(settings: VoiceSettings) -> None:
     """
     chosen = preset(settings.preset)
     _check_ranges(settings)
+    voice_front.check(settings)
     if settings.reference is not None or chosen.whisper or chosen.monotone_hz is not None:
         return
     if any(too_close(*effective(chosen, settings, up=up)) for up in (True, False)):

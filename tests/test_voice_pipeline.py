@@ -43,6 +43,21 @@ def test_the_voice_changes_at_the_next_hop() -> None:
     assert np.allclose(pipeline.handle(ConvertHop(call_id="one", samples=HOP)).samples, 0.2)
 
 
+def test_the_microphone_s_controls_act_before_any_voice() -> None:
+    """A level of 6 dB less and a gate over it, changed live; the gate forgets nothing when the voice changes."""
+    pipeline = _opened()
+    quiet = VoiceSettings(input_gain_db=-6.0)
+    pipeline.handle(SetVoice(call_id="one", settings=quiet))
+    heard = [pipeline.handle(ConvertHop(call_id="one", samples=HOP)).samples for _ in range(2)]
+    assert np.allclose(heard[1], 0.4 * 10 ** (-6 / 20), atol=1e-3)
+    gated = VoiceSettings(preset="robot", gate_db=-40.0)
+    pipeline.handle(SetVoice(call_id="one", settings=gated))
+    hiss = (1e-3 * np.random.default_rng(1).standard_normal(640)).astype(np.float32)
+    heard = [pipeline.handle(ConvertHop(call_id="one", samples=hiss)).samples for _ in range(10)]
+    assert heard[0].any()
+    assert not heard[-1].any()
+
+
 def test_an_engine_that_loses_samples_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hop of another length is refused here, not sent."""
 

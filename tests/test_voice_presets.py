@@ -54,6 +54,8 @@ def test_two_semitones_or_five_percent_are_enough(change: dict[str, float]) -> N
         {"formant_ratio": math.inf},
         {"breath": 1.5},
         {"breath": math.nan},
+        {"input_gain_db": 21.0},
+        {"gate_db": 0.0},
     ],
 )
 def test_settings_out_of_range_are_refused_with_a_sentence(change: dict[str, object]) -> None:
