@@ -206,6 +206,7 @@ def _face(settings: Config) -> LaneSpec:
         },
         warm_up=tuple(PrepareIdentity(identity=IdentitySource(kind="mask", name=mask.name)) for mask in mask_art.MASKS),
         nice=FACE_NICE,
+        study_engine="models.portrait_judge:open_portrait_judge",
         start_timeout_s=ENGINE_BUILD_S if settings.gpu_runtime == "tensorrt" else FACE_START_S,
     )
 

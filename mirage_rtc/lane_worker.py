@@ -22,7 +22,8 @@ from models.gpu_status import GpuMemory, MemoryWatch
 class LaneSpec:
     """What a lane runs. `engine` and `pipeline` are "module:callable"; the pipeline is called with the engine.
 
-    The jobs of `warm_up` are done before the worker says it is ready, which may take `start_timeout_s`.
+    The jobs of `warm_up` are done before the worker says it is ready, which may take `start_timeout_s`. `study_engine`
+    is opened instead for jobs off the media path, with the same arguments and `in_force`, the name of the engine there.
     """
 
     engine: str
@@ -31,6 +32,14 @@ class LaneSpec:
     warm_up: tuple[Any, ...] = ()
     nice: int = 0
     start_timeout_s: float = 60.0
+    study_engine: str = ""
+
+    def for_study(self, *, in_force: str, nice: int) -> "LaneSpec":
+        """What answers one job off the media path as the engine in force would."""
+        plain = replace(self, warm_up=(), nice=nice)
+        if not self.study_engine:
+            return plain
+        return replace(plain, engine=self.study_engine, arguments=self.arguments | {"in_force": in_force})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,6 @@ import logging
 import secrets
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -162,11 +161,12 @@ class Registry:
 
     async def inspect_portraits(self, portraits: tuple[Frame, ...]) -> None:
         """Raises BadInput when no identity can be made of portraits, Unavailable when nobody can tell now."""
-        await self._ask("inspect", self._face, InspectPortrait(portraits=portraits))
+        await self._ask("inspect", self._face_lanes[0], self._face, InspectPortrait(portraits=portraits))
 
     async def measure_voice(self, clip: Samples, sample_rate_hz: int) -> VoiceProfile:
         """Measure a reference clip. Raises BadInput "clip_unusable"."""
-        measured: Any = await self._ask("measure", self._voice, MeasureVoice(clip=clip, sample_rate_hz=sample_rate_hz))
+        job = MeasureVoice(clip=clip, sample_rate_hz=sample_rate_hz)
+        measured: Any = await self._ask("measure", self._voice_lanes[0], self._voice, job)
         if isinstance(measured, UnusableClip):
             raise BadInput("clip_unusable", measured.sentence)
         profile: VoiceProfile = measured
@@ -229,19 +229,19 @@ class Registry:
             on_leg_closed=self._housekeeping.want,
         )
 
-    async def _ask(self, name: str, spec: LaneSpec, job: Any) -> Any:
-        """Have a job done in a lane of its own, for it only: it takes longer than a frame, and calls must not wait."""
+    async def _ask(self, name: str, serving: Lane, spec: LaneSpec, job: Any) -> Any:
+        """Have a job done as `serving` would, in a lane of its own: it takes longer than a frame, and calls do not wait."""
         if self._studying.locked() and self._study_queue >= STUDY_QUEUE:
             raise TooMany("engine_busy", "The server is studying other portraits and clips: try again in a minute.")
         self._study_queue += 1
         try:
-            return await self._study(name, spec, job)
+            return await self._study(name, spec.for_study(in_force=serving.engine_name, nice=STUDY_NICE), job)
         finally:
             self._study_queue -= 1
 
     async def _study(self, name: str, spec: LaneSpec, job: Any) -> Any:
         async with self._studying:
-            lane = Lane(name, replace(spec, warm_up=(), nice=STUDY_NICE))
+            lane = Lane(name, spec)
             try:
                 await lane.start()
                 return await lane.run(job, settling=True)

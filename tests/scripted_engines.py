@@ -106,6 +106,19 @@ class TellingFaceEngine:
         return TellingWearer()
 
 
+class JudgingFaceEngine:
+    """Knows portraits only: none is good enough, and it says which engine it judges for."""
+
+    name = "judge"
+
+    def __init__(self, *, in_force: str) -> None:
+        self._in_force = in_force
+
+    def prepare(self, source: IdentitySource) -> None:
+        """Refuse it."""
+        raise PortraitError("portrait_no_face", f"This would not do for {self._in_force}.")
+
+
 class BatchingFaceEngine:
     """The same for up to eight frames at once. With a `fault` it answers all frames from "one buffer", as a GPU engine
     could, with those "swapped" around, "cropped", or with one "too few"."""

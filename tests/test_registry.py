@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from mirage_rtc.registry import Registry
 from mirage_rtc.rtc_leg import RtcLeg
 from mirage_rtc.session_events import Closed, SessionEvent, StateChanged
 from tests.call_client import caller
-from tests.call_parts import SHADE_A, registry
+from tests.call_parts import FACE, SHADE_A, registry
 
 
 async def test_capacity_is_a_coded_error(tmp_path: Path) -> None:
@@ -125,6 +126,14 @@ async def test_portraits_and_clips_are_judged_by_the_engines(tmp_path: Path) -> 
     assert faceless.value.code == "portrait_no_face"
     assert profile.values == {"samples": 16_000}
     assert silent.value.code == "clip_unusable"
+
+
+async def test_portraits_are_judged_by_what_the_lane_names_for_it(tmp_path: Path) -> None:
+    """Not by a second engine like its own; the judge is told which engine is in force."""
+    judged = replace(FACE, study_engine="tests.scripted_engines:JudgingFaceEngine")
+    async with registry(tmp_path, face=judged) as (calls, _):
+        with pytest.raises(BadInput, match="for painted"):
+            await calls.inspect_portraits((np.full((8, 8, 3), 9, np.uint8),))
 
 
 async def test_which_engine_runs_and_why_is_told(tmp_path: Path) -> None:
