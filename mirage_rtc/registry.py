@@ -230,7 +230,7 @@ class Registry:
         )
 
     async def _ask(self, name: str, serving: Lane, spec: LaneSpec, job: Any) -> Any:
-        """Have a job done as `serving` would, in a lane of its own: it takes longer than a frame, and calls do not wait."""
+        """Have a job done as `serving` would, in a lane of its own: it is no frame, and no call is to wait for it."""
         if self._studying.locked() and self._study_queue >= STUDY_QUEUE:
             raise TooMany("engine_busy", "The server is studying other portraits and clips: try again in a minute.")
         self._study_queue += 1
