@@ -6,6 +6,7 @@ is fastest first, and where that answers otherwise than the CPU, at the next pla
 
 import contextlib
 import hashlib
+import threading
 from pathlib import Path
 from typing import Literal
 
@@ -24,13 +25,17 @@ CPU_THREADS = 2
 
 
 class GraphOpener:
-    """`gpu` None: the CPU. `cache` is the folder for what is made once: TensorRT's engines, the CPU's answers."""
+    """`gpu` None: the CPU. `cache` is the folder for what is made once: TensorRT's engines, the CPU's answers.
+
+    What another thread opens than the one that made this runs uncaptured, in that thread.
+    """
 
     def __init__(self, gpu: GpuRuntime | None, *, cache: Path | None = None, device: int = 0) -> None:
         self.provider: Provider = gpu or "cpu"
         self.said: list[str] = []
         self._cache = cache
         self._device = device
+        self._owner = threading.get_ident()
 
     def open(
         self, path: Path, contract: GraphContract, *, shapes: StaticShapes = ONE_BY_ONE, content: bytes | None = None
@@ -46,14 +51,16 @@ class GraphOpener:
         """Where the network of a file is tried, in order."""
         if self.provider == "cpu":
             return (Placement(threads=CPU_THREADS),)
-        cuda = Placement(provider="cuda", device=self._device, captured=True)
+        # While a run is captured nothing else of the process may allocate on the GPU: only the engine's thread captures.
+        captured = threading.get_ident() == self._owner
+        cuda = Placement(provider="cuda", device=self._device, captured=captured)
         if self.provider == "cuda":
             return (cuda,)
         halves = [
             Placement(
                 provider="tensorrt",
                 device=self._device,
-                captured=True,
+                captured=captured,
                 half=half,
                 cache=self._engines(path, shapes, half=half),
             )

@@ -1,5 +1,6 @@
 """Where the networks of an engine are tried, and what is kept for the next start."""
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,18 @@ def test_tensorrt_is_tried_in_half_precision_then_full_then_cuda(net: Path, tmp_
     assert all(folder is not None and folder.is_dir() for folder in folders)
     assert half.cache == opener.places(net, ONE_BY_ONE)[0].cache
     assert GraphOpener("cuda").places(net, ONE_BY_ONE) == (Placement(provider="cuda", captured=True),)
+
+
+@pytest.mark.usefixtures("card")
+def test_another_thread_s_networks_are_not_captured(net: Path) -> None:
+    """An enhancer is opened in its own thread, perhaps while others run: a capture would break them, or they it."""
+    opener = GraphOpener("tensorrt")
+    found: list[Placement] = []
+    thread = threading.Thread(target=lambda: found.extend(opener.places(net, ONE_BY_ONE)))
+    thread.start()
+    thread.join()
+    assert [place.captured for place in found] == [False, False, False]
+    assert all(place.captured for place in opener.places(net, ONE_BY_ONE))
 
 
 @pytest.mark.usefixtures("card")
