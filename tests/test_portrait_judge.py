@@ -8,6 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import mirage_rtc.__main__ as composition
+from mirage_rtc.config import load
+from mirage_rtc.errors import BadInput
+from mirage_rtc.inference import Lane
+from mirage_rtc.swap_pipeline import InspectPortrait
 from models import portrait_judge
 from models.catalog import EMBEDDED
 from models.engines import Frame, IdentitySource, PortraitError
@@ -76,3 +81,17 @@ def test_files_that_have_gone_are_missed(tmp_path: Path) -> None:
     """Somebody removed them while the server ran."""
     with pytest.raises(ModelMissing, match="det_10g"):
         open_portrait_judge("neural", str(tmp_path), in_force="neural")
+
+
+async def test_the_server_s_own_lane_names_it(tmp_path: Path) -> None:
+    """As configured, in a process of its own: an empty picture is refused with the engine's code."""
+    (tmp_path / "models").symlink_to(model_store().root, target_is_directory=True)
+    spec = composition._face(load(None, {"MIRAGE_DATA_DIR": str(tmp_path)}))
+    lane = Lane("study", spec.for_study(in_force="mesh", nice=0))
+    await lane.start()
+    try:
+        with pytest.raises(BadInput) as refused:
+            await lane.run(InspectPortrait(portraits=(np.zeros((200, 200, 3), np.uint8),)), settling=True)
+    finally:
+        await lane.close()
+    assert refused.value.code == "portrait_no_face"
