@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from mirage_rtc.errors import BadInput, Unavailable
+from models.voice_store import VoiceConsent
 
 Line = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 FILE_NAME = "consent.jsonl"
@@ -43,6 +44,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     subject_name: str | None = None
     relation: str | None = None
     purpose: str | None = None
+    voice: str | None = None
+    """The id of an imported voice, whose receipt this is."""
 
 
 class ConsentLedger:
@@ -73,6 +76,19 @@ class ConsentLedger:
         self._write(receipt)
         return receipt
 
+    def note_voice(
+        self, kind: Literal["granted", "revoked"], receipt_id: str, voice_id: str, given: VoiceConsent | None
+    ) -> Receipt:
+        """Record that a voice was imported or removed, with what its own record says (`models.voice_store`).
+
+        Whole both times: the voice's folder, and the record in it, go with it. Raises `Unavailable`
+        "receipt_unwritable".
+        """
+        said = {name: getattr(given, name, None) for name in ("attested_by", "subject_name", "relation", "purpose")}
+        receipt = Receipt(receipt_id=receipt_id, kind=kind, at=self._timestamp(), voice=voice_id, **said)
+        self._write(receipt)
+        return receipt
+
     def revoke(self, receipt_id: str) -> Receipt:
         """Record that the portrait of a receipt is no longer held. Raises `Unavailable` "receipt_unwritable"."""
         receipt = Receipt(receipt_id=receipt_id, kind="revoked", at=self._timestamp())
@@ -89,7 +105,7 @@ class ConsentLedger:
         try:
             _append_line(self._path, msgspec.json.encode(receipt) + b"\n")
         except OSError:
-            sentence = "The consent cannot be put on record, so the portrait is not used: the operator's disk is full."
+            sentence = "The consent cannot be put on record, so nothing is done: the operator's disk is full."
             raise Unavailable("receipt_unwritable", sentence) from None
 
 

@@ -9,16 +9,20 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from mirage_rtc.errors import BadInput, NotFound, Unavailable
+from mirage_rtc import audit, consent
+from mirage_rtc.audit import AuditLog
+from mirage_rtc.consent import ConsentLedger
+from mirage_rtc.errors import BadInput, MirageError, NotFound, Unavailable
 from mirage_rtc.voice_options import VoiceOptions
 from models import ready_network
-from models.imported_voices import NETWORKS_FOLDER, VOICES_FOLDER
+from models.imported_voices import NETWORKS_FOLDER, VOICES_FOLDER, receipt_id
 from models.neural_voice_catalog import CONTENTVEC, RMVPE, RMVPE_GRAPH
 from models.runtime import Graph, NetworkError, OnnxGraph
 from models.store import Store
@@ -39,10 +43,10 @@ def run(options: VoiceOptions, data_dir: Path, console: Console) -> int:
     store = VoiceStore(data_dir / VOICES_FOLDER)
     networks = VoiceNetworkStore(data_dir / NETWORKS_FOLDER)
     tasks = {
-        "import": lambda: import_voice(options, store, console),
+        "import": lambda: import_voice(options, store, data_dir, console),
         "prepare": lambda: prepare_networks(options, networks, data_dir, console),
         "list": lambda: list_voices(store, networks, console),
-        "remove": lambda: remove_voice(options, store, console),
+        "remove": lambda: remove_voice(options, store, data_dir, console),
         "test": lambda: check_voice(options, store, console),
     }
     try:
@@ -53,9 +57,9 @@ def run(options: VoiceOptions, data_dir: Path, console: Console) -> int:
         raise Unavailable("runtime_unusable", error.sentence) from None
 
 
-def import_voice(options: VoiceOptions, store: VoiceStore, console: Console) -> int:
-    """Read, export, compare with torch, store with the consent record."""
-    consent = _consent(options)
+def import_voice(options: VoiceOptions, store: VoiceStore, data_dir: Path, console: Console) -> int:
+    """Read, export, compare with torch, store with the consent record, which goes into the ledger too."""
+    agreed = _consent(options)
     _check_pitch(options.pitch_hz)
     _require_torch()
     # Only here: everything else of the product runs without torch.
@@ -66,12 +70,17 @@ def import_voice(options: VoiceOptions, store: VoiceStore, console: Console) -> 
         record = voice_import.import_voice(
             options.file,
             name=options.name,
-            consent=consent,
+            consent=agreed,
             store=store,
             run=run_graph,
             progress=lambda what: status.update(f"Importing: {what}"),
             extras=voice_import.VoiceExtras(index=options.index, pitch_hz=options.pitch_hz),
         )
+    try:
+        _put_on_record("granted", voice_id(record.name), record, data_dir)
+    except MirageError:
+        store.remove(voice_id(record.name))  # without a receipt nobody could show what it was used on
+        raise
     worst = max(record.difference.values())
     console.print(f"[green]stored[/]    {voice_id(record.name)}: {_in_words(record)}", highlight=False)
     console.print(f"At no hop do its graphs differ from torch by more than {worst:.1e}.", highlight=False)
@@ -120,9 +129,9 @@ def list_voices(store: VoiceStore, networks: VoiceNetworkStore, console: Console
         if isinstance(record, VoiceRefused):
             table.add_row(key, f"[red]{record.code}[/]", "", "", "")
             continue
-        consent = record.consent
-        whose = f"{consent.subject_name}, {consent.attested_by}"
-        table.add_row(*map(_plain, (key, _in_words(record), whose, consent.purpose, consent.licence)))
+        given = record.consent
+        whose = f"{given.subject_name}, {given.attested_by}"
+        table.add_row(*map(_plain, (key, _in_words(record), whose, given.purpose, given.licence)))
     console.print(table)
     missing = [network.name for network in NETWORKS if network.name not in networks.ready()]
     if missing:
@@ -133,11 +142,26 @@ def list_voices(store: VoiceStore, networks: VoiceNetworkStore, console: Console
     return 0
 
 
-def remove_voice(options: VoiceOptions, store: VoiceStore, console: Console) -> int:
-    """Delete the graphs and the record."""
+def remove_voice(options: VoiceOptions, store: VoiceStore, data_dir: Path, console: Console) -> int:
+    """Put the removal on record, then delete it all. A call that wears it gives it up when it next opens it."""
+    record = store.voices().get(options.name)
+    if record is not None:
+        _put_on_record("revoked", options.name, record, data_dir)
     store.remove(options.name)
     console.print(f"[green]removed[/]   {_plain(options.name)}", highlight=False)
     return 0
+
+
+def _put_on_record(
+    kind: Literal["granted", "revoked"], name: str, record: VoiceRecord | VoiceRefused, data_dir: Path
+) -> None:
+    """In the consent ledger, with names, and in the audit log, without. Raises `Unavailable` "receipt_unwritable"."""
+    readable = record if isinstance(record, VoiceRecord) else None
+    receipt = "cv_unreadable" if readable is None else receipt_id(readable)
+    ledger = ConsentLedger(data_dir / consent.FILE_NAME, b"")  # nothing of a voice is hashed with the key
+    ledger.note_voice(kind, receipt, name, None if readable is None else readable.consent)
+    with AuditLog(data_dir / audit.FILE_NAME) as log:
+        log.record(f"voice_{kind}", receipt_id=receipt)
 
 
 def check_voice(options: VoiceOptions, store: VoiceStore, console: Console) -> int:

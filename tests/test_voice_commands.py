@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import importlib.util
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,7 @@ def test_a_voice_is_imported_listed_tried_out_and_removed(tmp_path: Path, consol
     given = VoiceOptions(**(IMPORT | {"file": voice_file(tmp_path)}))
     assert voice_commands.run(given, tmp_path, console) == 0
     assert "RVC v2, 40 kHz, 3 speakers" in text(console)
+    assert '"kind":"granted"' in (tmp_path / "consent.jsonl").read_text()
     assert voice_commands.run(VoiceOptions(task="list"), tmp_path, console) == 0
     assert all(word in text(console) for word in ("grace", "Grace H., Ada", "rehearsal", "CC-BY-4.0"))
     assert voice_commands.run(VoiceOptions(task="test", name="grace"), tmp_path, console) == 0
@@ -120,6 +122,34 @@ def test_a_list_shows_broken_voices_too_and_paints_nothing(tmp_path: Path, conso
     assert "voice_damaged" in text(console)
     assert RECORD.consent.subject_name in text(console)
     assert "Pitch by autocorrelation, since neither RMVPE is prepared nor swift-f0 installed" in text(console)
+
+
+def test_a_removal_is_on_record_whole_and_in_the_audit_log_without_names(tmp_path: Path, console: Console) -> None:
+    """Who answered for what stays known when the voice's own record is gone; one that is unreadable goes as well."""
+    store = stored(tmp_path / "voices")
+    (store.root / "broken").mkdir()
+    for name in ("grace", "broken"):
+        assert voice_commands.run(VoiceOptions(task="remove", name=name), tmp_path, console) == 0
+    assert store.voices() == {}
+    receipts = [json.loads(line) for line in (tmp_path / "consent.jsonl").read_text().splitlines()]
+    assert [(each["kind"], each["voice"], each["receipt_id"]) for each in receipts] == [
+        ("revoked", "grace", "cv_0000000000000000"),
+        ("revoked", "broken", "cv_unreadable"),
+    ]
+    assert receipts[0]["subject_name"] == RECORD.consent.subject_name
+    assert receipts[0]["attested_by"] == RECORD.consent.attested_by
+    audited = (tmp_path / "audit.jsonl").read_text()
+    assert audited.count("voice_revoked") == 2
+    assert "grace" not in audited.lower()
+
+
+def test_a_voice_that_cannot_be_put_on_record_stays(tmp_path: Path, console: Console) -> None:
+    """Nothing goes without a trace."""
+    store = stored(tmp_path / "voices")
+    (tmp_path / "consent.jsonl").mkdir()
+    with pytest.raises(Unavailable):
+        voice_commands.run(VoiceOptions(task="remove", name="grace"), tmp_path, console)
+    assert list(store.voices()) == ["grace"]
 
 
 @pytest.mark.parametrize("task", ["remove", "test"])

@@ -82,7 +82,7 @@ export class View {
     const connection = connectionWords(state);
     say(pill, connection.words);
     pill.dataset.tone = connection.tone;
-    say(find("engines", HTMLParagraphElement), engineWords(state.engines));
+    say(find("engines", HTMLParagraphElement), engineWords(state.engines, state.server));
     say(find("consent-words", HTMLParagraphElement), consentWords(state));
     const raw = state.server?.passthrough_face === true;
     say(find("after-words", HTMLSpanElement), raw ? "After, undisguised" : "After, what the server returns");

@@ -3,6 +3,7 @@
 
 import { ClipRecorder, RECORD_S, readClip } from "./clip.js";
 import { find, make, roveRadios, say } from "./dom.js";
+import { choiceWords, isImported } from "./words.js";
 
 /** @typedef {Required<import("./protocol.js").VoiceChoice>} Voice */
 
@@ -64,7 +65,7 @@ export class VoicePanel {
     if (!this.timer) this.voice = complete(state.server?.voice); // a slider under the finger is ahead of the server
     const chosen = this.voice.reference ? CLIP.name : this.voice.preset;
     const key = voices.map((each) => each.name).join();
-    if (key !== this.drawn) this.box.replaceChildren(...voices.map((each) => this.#card(each)));
+    if (key !== this.drawn) this.#draw(voices);
     this.drawn = key;
     for (const card of /** @type {NodeListOf<HTMLButtonElement>} */ (this.box.querySelectorAll(".voice"))) {
       const checked = card.dataset.voice === chosen;
@@ -72,9 +73,19 @@ export class VoicePanel {
       card.tabIndex = checked ? 0 : -1;
       card.disabled = state.socket !== "up";
     }
-    say(find("voice-words", HTMLParagraphElement), voices.find((each) => each.name === chosen)?.description ?? "");
+    const description = voices.find((each) => each.name === chosen)?.description ?? "";
+    say(find("voice-words", HTMLParagraphElement), choiceWords(state.server, description));
     for (const button of [this.recordButton, this.uploadButton]) button.disabled = state.socket !== "up" || this.recorder.busy;
     this.#showSliders();
+  }
+
+  /** Imported voices are a group of their own, below. @param {import("./protocol.js").VoicePreset[]} voices */
+  #draw(voices) {
+    const imported = voices.filter((each) => each.kind === "imported");
+    const builtIn = voices.filter((each) => each.kind !== "imported");
+    const title = make("p", { className: "voice-group", textContent: "Imported voices" });
+    const cards = imported.map((each) => this.#card(each));
+    this.box.replaceChildren(...builtIn.map((each) => this.#card(each)), ...(cards.length ? [title, ...cards] : []));
   }
 
   /** @param {import("./protocol.js").VoicePreset} preset */
@@ -106,7 +117,16 @@ export class VoicePanel {
     }, SEND_AFTER_MS);
   }
 
+  /** An imported voice has no breath, and less room for formants: beyond it sounds like nobody. */
+  #fitSliders() {
+    const [, formant, breath] = this.sliders;
+    const imported = isImported({ voice: this.voice });
+    if (breath) breath.disabled = imported;
+    if (formant) [formant.min, formant.max] = imported ? ["0.89", "1.12"] : ["0.7", "1.4"];
+  }
+
   #showSliders() {
+    this.#fitSliders();
     const words = fineWords(this.voice);
     const values = [this.voice.pitch_semitones, this.voice.formant_ratio, this.voice.breath];
     this.sliders.forEach((slider, at) => {

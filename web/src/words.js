@@ -76,8 +76,32 @@ function voiceWords(state, server) {
 
 /** @param {PageState} state @param {import("./protocol.js").CallState} server */
 function soundWords(state, server) {
+  if (isImported(server)) return importedWords(state, server);
   if (server.voice.reference) return "Your voice is drawn towards your clip.";
   return server.voice.preset === "disguise" ? "Your voice is disguised." : `Your voice is disguised: ${voiceTitle(state)}.`;
+}
+
+/** Whether an imported voice was chosen. @param {{ voice: import("./protocol.js").VoiceChoice } | null} server */
+export function isImported(server) {
+  return server?.voice.preset?.startsWith("rvc:") ?? false;
+}
+
+/** @param {PageState} state @param {import("./protocol.js").CallState} server */
+function importedWords(state, server) {
+  if (server.voice_preparing) return "Your voice is disguised by a built-in voice.";
+  return `You speak with the imported voice ${voiceTitle(state)}.${lateWords(server)}`;
+}
+
+/** @param {import("./protocol.js").CallState} server */
+function lateWords(server) {
+  return server.voice_over_budget ? " It is over 250 ms late: this server is slow for it." : "";
+}
+
+/** What stands below the voices: what was chosen, and how it is. @param {import("./protocol.js").CallState | null} server @param {string} description */
+export function choiceWords(server, description) {
+  if (!server || !isImported(server)) return description;
+  if (server.voice_preparing) return `${description} It is being loaded; a built-in voice speaks until it is there.`;
+  return `${description}${lateWords(server)}`;
 }
 
 /** @param {PageState} state */
@@ -136,11 +160,12 @@ function retryWords(retryInMs) {
   return `Server gone, next try in ${(retryInMs / 1000).toFixed(1)} s`;
 }
 
-/** @param {import("./protocol.js").Engines | null} engines */
-export function engineWords(engines) {
+/** @param {import("./protocol.js").Engines | null} engines @param {import("./protocol.js").CallState | null} server the call, whose voice may have an engine of its own */
+export function engineWords(engines, server) {
   if (!engines) return "";
   const how = (/** @type {string} */ state) => (state === "ready" ? "" : ` (${state})`);
-  return `Face engine: ${engines.face_name}${how(engines.face_state)} · Voice engine: ${engines.voice_name}${how(engines.voice_state)}`;
+  const voice = server?.voice_engine || engines.voice_name;
+  return `Face engine: ${engines.face_name}${how(engines.face_state)} · Voice engine: ${voice}${how(engines.voice_state)}`;
 }
 
 /** Why this face may be worn. @param {PageState} state */

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { deviceProblem, together } from "../src/devices.js";
 import { INITIAL } from "../src/store.js";
-import { cardFor, connectionWords, engineWords, stateWords } from "../src/words.js";
+import { cardFor, choiceWords, connectionWords, engineWords, stateWords } from "../src/words.js";
 
 const SERVER = {
   identity: "mask:a", voice: { preset: "disguise" }, passthrough_face: false, passthrough_voice: false, muted_audio: false, muted_video: false,
@@ -52,7 +52,7 @@ test("a picture that no longer moves is not said to be live", () => {
 });
 
 test("an engine that does not run is named with its state", () => {
-  const words = engineWords({ face_name: "mesh", face_state: "restarting", voice_name: "world", voice_state: "ready", ready: false });
+  const words = engineWords({ face_name: "mesh", face_state: "restarting", voice_name: "world", voice_state: "ready", ready: false }, null);
   assert.equal(words, "Face engine: mesh (restarting) · Voice engine: world");
 });
 
@@ -62,4 +62,21 @@ test("a device's failure says what to do, and offers to go on only when somethin
   const both = together({ name: "NotReadableError" }, { name: "NotFoundError" });
   assert.equal(both.length, 2);
   for (const { sentence } of both) assert.doesNotMatch(sentence, /alone/);
+});
+
+test("an imported voice is named once it speaks, and late is said to be late", () => {
+  const voices = [{ name: "rvc:grace", title: "Grace", description: "An imported voice." }];
+  const worn = (server) => live({ voice: { preset: "rvc:grace" }, voice_engine: "rvc", ...server }, { welcome: { voices } });
+  assert.match(stateWords(worn({})).detail, /imported voice Grace\./);
+  assert.doesNotMatch(stateWords(worn({ voice_preparing: true })).detail, /Grace/);
+  assert.match(stateWords(worn({ voice_over_budget: true })).detail, /over 250 ms/);
+  assert.match(choiceWords(worn({ voice_over_budget: true }).server, "An imported voice."), /^An imported voice\. .*250 ms/);
+  assert.match(choiceWords(worn({ voice_preparing: true }).server, "An imported voice."), /being loaded/);
+  assert.equal(choiceWords(live().server, "Somebody else."), "Somebody else.");
+});
+
+test("the voice engine of this call is named, not the lane's", () => {
+  const engines = { face_name: "mesh", face_state: "ready", voice_name: "world", voice_state: "ready", ready: true };
+  assert.match(engineWords(engines, { ...SERVER, voice_engine: "rvc" }), /Voice engine: rvc$/);
+  assert.match(engineWords(engines, null), /Voice engine: world$/);
 });
