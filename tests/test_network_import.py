@@ -16,6 +16,7 @@ from models.convert.network_import import import_network
 from models.voice_networks import CONTENT_V1, CONTENT_V2, PITCH, VoiceNetworkStore, spoken_picture
 from models.voice_refusal import VoiceRefused
 from tests import voice_checkpoints
+from tests.test_onnx_export import ASKING, operators
 
 
 def rmvpe() -> dict[str, Any]:
@@ -50,6 +51,7 @@ def test_rmvpe_becomes_a_graph(tmp_path: Path) -> None:
     salience = run_graph(store.graph(PITCH), {PITCH.given: np.full(PITCH.given_shape, -11.5, np.float32)})
     assert salience.shape == PITCH.output_shape
     assert 0 <= salience.min() <= salience.max() <= 1
+    assert operators(store.graph(PITCH)) & ASKING == set()
     half = store.source(PITCH).half
     assert half is not None
     assert half.stored
@@ -66,6 +68,7 @@ def test_contentvec_becomes_two_graphs(tmp_path: Path) -> None:
     for network in (CONTENT_V2, CONTENT_V1):
         assert run_graph(store.graph(network), {network.given: wave}).shape == network.output_shape
         assert store.graph(network, half=True) == store.graph(network)
+        assert operators(store.graph(network)) & ASKING == set()
         assert store.source(network).half is None
 
 

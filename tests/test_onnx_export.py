@@ -7,10 +7,19 @@ import pytest
 
 pytest.importorskip("torch")
 
+import onnx
 import torch
 
 from models.convert.onnx_export import WEIGHTS_NAME, SharedWeights, export
 from models.runtime import OnnxGraph
+
+ASKING = {"Shape", "Size", "Range", "ConstantOfShape", "NonZero", "Loop", "If"}
+"""Operators that make sizes while a graph runs."""
+
+
+def operators(path: Path) -> set[str]:
+    """Of all nodes."""
+    return {node.op_type for node in onnx.load(path, load_external_data=False).graph.node}
 
 
 def network() -> torch.nn.Module:
@@ -55,3 +64,28 @@ def test_a_graph_without_its_weights_is_an_error(tmp_path: Path) -> None:
     (tmp_path / WEIGHTS_NAME).unlink()
     with pytest.raises(RuntimeError, match="10.onnx"):
         OnnxGraph(path)
+
+
+class Recurrent(torch.nn.Module):  # type: ignore[misc] # torch has no types here
+    """A GRU that starts from zeros, as many as there are windows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        self.gru = torch.nn.GRU(8, 16, batch_first=True, bidirectional=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        hidden, _ = self.gru(x)
+        return hidden
+
+
+def test_an_open_size_is_not_asked_for_while_the_graph_runs(tmp_path: Path) -> None:
+    """Any number of windows, and no node that only a CPU computes: a GPU's session would be refused for it."""
+    made, path = Recurrent().eval().requires_grad_(False), tmp_path / "gru.onnx"
+    sizes = {"x": {0: "windows"}, "y": {0: "windows"}}
+    export(made, {"x": torch.zeros(2, 5, 8)}, "y", path, SharedWeights(tmp_path), sizes)
+    assert operators(path) & ASKING == set()
+    for windows in (1, 3):
+        x = torch.randn(windows, 5, 8)
+        [found] = OnnxGraph(path).run({"x": x.numpy()})
+        np.testing.assert_allclose(found, made(x).numpy(), atol=1e-6)

@@ -20,6 +20,7 @@ from models.voice_probe import decoder_probe, latent_probe
 from models.voice_refusal import VoiceRefused
 from models.voice_store import VoiceRecord, VoiceStore
 from tests.faiss_writer import index_bytes, recordings
+from tests.test_onnx_export import ASKING, operators
 from tests.test_voice_store import CONSENT
 from tests.voice_checkpoints import checkpoint, voice_file
 
@@ -58,6 +59,13 @@ def test_the_weights_are_stored_once(stored: tuple[VoiceStore, VoiceRecord]) -> 
     assert 150e6 < sizes[WEIGHTS_NAME] < 190e6
     assert sum(sizes.values()) - sizes[WEIGHTS_NAME] < 2e6
     assert set(json.loads((store.root / "grace" / "pins.json").read_text())) == sizes.keys() - {"pins.json"}
+
+
+def test_no_graph_computes_a_size(stored: tuple[VoiceStore, VoiceRecord]) -> None:
+    """One size is open, and yet nothing is left for a CPU to do, in half precision neither."""
+    store, _ = stored
+    for paths in (store.graphs("grace"), store.graphs("grace", half=True)):
+        assert (operators(paths.latent) | operators(paths.decoder)) & ASKING == set()
 
 
 def test_both_graphs_bear_half_precision(stored: tuple[VoiceStore, VoiceRecord]) -> None:

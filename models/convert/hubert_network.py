@@ -37,7 +37,12 @@ class ConvLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(x)
-        return functional.gelu(self.layer_norm(x) if self._first else x)
+        return functional.gelu(self._normalized(x) if self._first else x)
+
+    def _normalized(self, x: Tensor) -> Tensor:
+        """The group norm of one channel a group, under its other name: that one is a single node of a graph."""
+        norm = self.layer_norm
+        return functional.instance_norm(x, weight=norm.weight, bias=norm.bias, eps=norm.eps)
 
 
 class FeatureExtractor(nn.Module):
@@ -89,7 +94,8 @@ class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         query = _split(self.q_proj(x)) / math.sqrt(WIDTH // HEADS)
         weights = torch.softmax(torch.matmul(query, _split(self.k_proj(x)).transpose(2, 3)), dim=-1)
-        return self.out_proj(torch.matmul(weights, _split(self.v_proj(x))).transpose(1, 2).flatten(2))
+        mixed = torch.matmul(weights, _split(self.v_proj(x))).transpose(1, 2)
+        return self.out_proj(mixed.reshape(-1, int(x.shape[1]), WIDTH))
 
 
 class FeedForward(nn.Module):
@@ -166,4 +172,4 @@ def norm_axis(layer: str) -> int | None:
 
 def _split(x: Tensor) -> Tensor:
     """[B, T, 768] -> [B, heads, T, 64]."""
-    return x.unflatten(2, (HEADS, WIDTH // HEADS)).transpose(1, 2)
+    return x.reshape(-1, int(x.shape[1]), HEADS, WIDTH // HEADS).transpose(1, 2)

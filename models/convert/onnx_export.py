@@ -74,8 +74,25 @@ def export(
             dynamo=False,
         )
     graph = onnx.load_from_string(buffer.getvalue())
+    _start_from_zero(graph)
     shared.take(graph)
     path.write_bytes(graph.SerializeToString())
+
+
+def _start_from_zero(model: onnx.ModelProto) -> None:
+    """Leave out the states that recurrences begin with: zeros as many as there are windows, which is the default.
+
+    With them go the last nodes that ask for a size. A GPU's graph must have none: they are computed on the CPU.
+    """
+    graph = model.graph
+    for node in graph.node:
+        if node.op_type == "GRU":
+            node.input[5] = ""
+    read = {name for node in graph.node for name in node.input} | {value.name for value in graph.output}
+    while unread := [node for node in graph.node if not read.intersection(node.output)]:
+        for node in unread:
+            graph.node.remove(node)
+        read = {name for node in graph.node for name in node.input} | {value.name for value in graph.output}
 
 
 def _point_to(tensor: onnx.TensorProto, offset: int, length: int) -> None:

@@ -152,7 +152,8 @@ class RmvpeNetwork(nn.Module):
 
     def forward(self, log_mel: Tensor) -> Tensor:
         picture = log_mel.transpose(1, 2).unsqueeze(1)
-        return self.fc(self.cnn(self.unet(picture)).transpose(1, 2).flatten(2))
+        seen = self.cnn(self.unet(picture)).transpose(1, 2)
+        return self.fc(seen.reshape(-1, int(seen.shape[1]), int(seen.shape[2]) * int(seen.shape[3])))
 
 
 def norm_axis(_layer: str) -> None:

@@ -41,27 +41,31 @@ class RelativeAttention(nn.Module):
         self.emb_rel_v = nn.Parameter(torch.zeros(1, 2 * WINDOW + 1, self.width))
 
     def forward(self, x: Tensor) -> Tensor:
-        frames = x.shape[-1]
+        frames = int(x.shape[-1])  # a constant of the graph, unlike the number of windows
         query = self._split(self.conv_q(x)) / math.sqrt(self.width)
         key, value = self._split(self.conv_k(x)), self._split(self.conv_v(x))
         near, index = _relative(frames)
         position_key = self.emb_rel_k[0][index] * near
         position_value = self.emb_rel_v[0][index] * near
         # [B, H, T, W] with [T, T, W]: per query frame, its own row of positions
-        by_position = torch.matmul(query.permute(2, 0, 1, 3).flatten(1, 2), position_key.transpose(1, 2))
+        by_position = torch.matmul(self._frames_first(query), position_key.transpose(1, 2))
         scores = torch.matmul(query, key.transpose(-2, -1)) + self._heads_first(by_position)
         weights = functional.softmax(scores, dim=-1)
-        positional = torch.matmul(weights.permute(2, 0, 1, 3).flatten(1, 2), position_value)
+        positional = torch.matmul(self._frames_first(weights), position_value)
         mixed = torch.matmul(weights, value) + self._heads_first(positional)
-        return self.conv_o(mixed.transpose(2, 3).flatten(1, 2))
+        return self.conv_o(mixed.transpose(2, 3).reshape(-1, self.heads * self.width, frames))
 
     def _split(self, x: Tensor) -> Tensor:
         """[B, C, T] -> [B, heads, T, width]."""
-        return x.unflatten(1, (self.heads, self.width)).transpose(2, 3)
+        return x.reshape(-1, self.heads, self.width, int(x.shape[-1])).transpose(2, 3)
+
+    def _frames_first(self, x: Tensor) -> Tensor:
+        """[B, heads, T, n] -> [T, B * heads, n]."""
+        return x.permute(2, 0, 1, 3).reshape(int(x.shape[2]), -1, int(x.shape[3]))
 
     def _heads_first(self, x: Tensor) -> Tensor:
         """[T, B * heads, n] -> [B, heads, T, n]."""
-        return x.unflatten(1, (-1, self.heads)).permute(1, 2, 0, 3)
+        return x.reshape(int(x.shape[0]), -1, self.heads, int(x.shape[2])).permute(1, 2, 0, 3)
 
 
 class FeedForward(nn.Module):

@@ -35,8 +35,8 @@ class Source(nn.Module):
         sine = SINE_LEVEL * torch.sin(2 * math.pi * (cycles - torch.floor(cycles)))
         voiced = (pitch_hz > 0).float().unsqueeze(-1)
         level = VOICED_NOISE * voiced + UNVOICED_NOISE * (1 - voiced)
-        excitation = sine * voiced + level * noise.unflatten(1, (-1, self.hop)).squeeze(-1)
-        return torch.tanh(self.l_linear(excitation.flatten(1).unsqueeze(-1))).transpose(1, 2)
+        excitation = sine * voiced + level * noise.reshape(int(noise.shape[0]), -1, self.hop)
+        return torch.tanh(self.l_linear(excitation.reshape(int(noise.shape[0]), -1, 1))).transpose(1, 2)
 
 
 class ResidualBlock(nn.Module):

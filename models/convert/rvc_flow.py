@@ -26,18 +26,18 @@ class WaveNet(nn.Module):
         self.res_skip_layers = nn.ModuleList(nn.Conv1d(channels, width, 1) for width in widths)
 
     def forward(self, x: Tensor, speaker: Tensor) -> Tensor:
-        conditions = self.cond_layer(speaker).chunk(LAYERS, dim=1)
-        skipped = torch.zeros_like(x)
+        conditions = self.cond_layer(speaker).split(2 * self.channels, dim=1)
+        skipped = None
         for layer, (gated, res_skip, condition) in enumerate(
             zip(self.in_layers, self.res_skip_layers, conditions, strict=True)
         ):
-            filtered, gate = (gated(x) + condition).chunk(2, dim=1)
+            filtered, gate = (gated(x) + condition).split(self.channels, dim=1)
             out = res_skip(torch.tanh(filtered) * torch.sigmoid(gate))
             if layer == LAYERS - 1:
-                return skipped + out
-            residual, skip = out.chunk(2, dim=1)
-            x, skipped = x + residual, skipped + skip
-        return skipped
+                break
+            residual, skip = out.split(self.channels, dim=1)
+            x, skipped = x + residual, skip if skipped is None else skipped + skip
+        return skipped + out
 
 
 class Coupling(nn.Module):
@@ -45,12 +45,13 @@ class Coupling(nn.Module):
 
     def __init__(self, channels: int, hidden: int, speaker_channels: int) -> None:
         super().__init__()
+        self.half = channels // 2
         self.pre = nn.Conv1d(channels // 2, hidden, 1)
         self.enc = WaveNet(hidden, speaker_channels)
         self.post = nn.Conv1d(hidden, channels // 2, 1)
 
     def forward(self, x: Tensor, speaker: Tensor) -> Tensor:
-        first, second = x.chunk(2, dim=1)
+        first, second = x.split(self.half, dim=1)
         mean = self.post(self.enc(self.pre(first), speaker))
         return torch.cat([first, second - mean], dim=1)
 

@@ -59,10 +59,12 @@ class TextEncoder(nn.Module):
         )
         self.proj = nn.Conv1d(shape.hidden, 2 * shape.channels, 1)
         self._scale = math.sqrt(shape.hidden)
+        self._channels = shape.channels
 
     def forward(self, features: Tensor, coarse_pitch: Tensor) -> tuple[Tensor, Tensor]:
         x = (self.emb_phone(features) + self.emb_pitch(coarse_pitch)) * self._scale
-        mean, log_deviation = self.proj(self.encoder(functional.leaky_relu(x, 0.1).transpose(1, 2))).chunk(2, dim=1)
+        made = self.proj(self.encoder(functional.leaky_relu(x, 0.1).transpose(1, 2)))
+        mean, log_deviation = made.split(self._channels, dim=1)
         return mean, log_deviation
 
 
@@ -95,6 +97,6 @@ class RvcNetwork(nn.Module):
         The encoder attends to all T frames of `features`; the flow runs on the last T' only.
         """
         mean, log_deviation = self.enc_p(features, coarse_pitch)
-        kept = noise.shape[-1]
+        kept = int(noise.shape[-1])
         prior = mean[:, :, -kept:] + torch.exp(log_deviation[:, :, -kept:]) * noise * NOISE_SCALE
         return self.flow(prior, speaker)

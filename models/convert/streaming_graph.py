@@ -19,7 +19,7 @@ class LatentGraph(nn.Module):
         voice = self.network.speaker(speaker)
         latent = self.network.latent(features, coarse_pitch, latent_noise, voice)
         steps = latent[:, :, -(STEP_FRAMES + LATENT_AHEAD_FRAMES) : -LATENT_AHEAD_FRAMES]
-        return steps.permute(1, 0, 2).flatten(1).unsqueeze(0)
+        return steps.permute(1, 0, 2).reshape(1, int(steps.shape[1]), -1)
 
 
 class DecoderGraph(nn.Module):
