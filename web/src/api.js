@@ -36,10 +36,10 @@ export class Api {
     return Array.isArray(body) ? body : body.identities;
   }
 
-  /** @param {File} picture @param {import("./consent_dialog.js").Consent} consent @returns {Promise<import("./protocol.js").IdentityChoice>} */
-  async enroll(picture, consent) {
+  /** @param {File[]} pictures of one person @param {import("./consent_dialog.js").Consent} consent @returns {Promise<import("./protocol.js").IdentityChoice>} */
+  async enroll(pictures, consent) {
     const form = new FormData();
-    form.append("picture", picture, picture.name || "portrait");
+    for (const picture of pictures) form.append("picture", picture, picture.name || "portrait");
     form.append("consent", new Blob([JSON.stringify(consent)], { type: "application/json" }), "consent.json");
     return (await this.#ask("/v1/identities", { method: "POST", body: form })).json();
   }

@@ -19,8 +19,14 @@ export function missing(consent) {
   return null;
 }
 
+/** What was chosen, in words: the server says by number which of several it cannot use. @param {{ name: string }[]} pictures */
+export function named(pictures) {
+  if (pictures.length === 1) return pictures[0]?.name ?? "";
+  return `${pictures.length} pictures of one person: ${pictures.map((each, at) => `${at + 1} ${each.name}`).join(", ")}`;
+}
+
 export class ConsentDialog {
-  /** @param {(picture: File, consent: Consent) => Promise<void>} enroll rejects with a sentence */
+  /** @param {(pictures: File[], consent: Consent) => Promise<void>} enroll rejects with a sentence */
   constructor(enroll) {
     this.enroll = enroll;
     this.dialog = find("consent-dialog", HTMLDialogElement);
@@ -28,8 +34,8 @@ export class ConsentDialog {
     this.preview = find("consent-preview", HTMLImageElement);
     this.error = find("consent-error", HTMLParagraphElement);
     this.submit = find("consent-submit", HTMLButtonElement);
-    /** @type {File | null} */
-    this.picture = null;
+    /** @type {File[]} */
+    this.pictures = [];
     for (const id of ["consent-close", "consent-cancel"]) find(id, HTMLButtonElement).onclick = () => this.dialog.close();
     this.dialog.onclose = () => this.#forget();
     this.form.onchange = () => this.#relate();
@@ -40,12 +46,13 @@ export class ConsentDialog {
     };
   }
 
-  /** @param {File} picture */
-  open(picture) {
-    if (this.dialog.open) return;
-    this.picture = picture;
-    this.preview.src = URL.createObjectURL(picture);
-    say(find("consent-file", HTMLElement), picture.name);
+  /** @param {File[]} pictures of one person, the first is shown */
+  open(pictures) {
+    const [first] = pictures;
+    if (this.dialog.open || !first) return;
+    this.pictures = pictures;
+    this.preview.src = URL.createObjectURL(first);
+    say(find("consent-file", HTMLElement), named(pictures));
     this.#complain(null);
     this.#relate();
     this.dialog.showModal();
@@ -68,10 +75,10 @@ export class ConsentDialog {
     const consent = this.read();
     const lack = missing(consent);
     this.#complain(lack);
-    if (lack || !this.picture) return;
+    if (lack || !this.pictures.length) return;
     this.submit.disabled = true;
-    say(this.submit, "Looking at the picture…");
-    const problem = await this.enroll(this.picture, consent).then(() => null, (error) => String(error.message));
+    say(this.submit, this.pictures.length > 1 ? "Looking at the pictures…" : "Looking at the picture…");
+    const problem = await this.enroll(this.pictures, consent).then(() => null, (error) => String(error.message));
     this.submit.disabled = false;
     say(this.submit, "Use this face");
     if (problem === null) this.dialog.close();
@@ -96,7 +103,7 @@ export class ConsentDialog {
   #forget() {
     URL.revokeObjectURL(this.preview.src);
     this.preview.removeAttribute("src");
-    this.picture = null;
+    this.pictures = [];
     this.form.reset();
   }
 

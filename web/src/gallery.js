@@ -5,11 +5,12 @@ import { ConsentDialog } from "./consent_dialog.js";
 import { find, icon, make, roveRadios, say } from "./dom.js";
 
 const TAKEN = ["image/jpeg", "image/png", "image/webp"];
+const MOST = 8;
 
 /**
  * @typedef {{
  *   wear: (id: string) => void, remove: (id: string) => Promise<void>,
- *   enroll: (picture: File, consent: import("./consent_dialog.js").Consent) => Promise<void>,
+ *   enroll: (pictures: File[], consent: import("./consent_dialog.js").Consent) => Promise<void>,
  *   notice: (code: string, sentence: string, severity: "info" | "warning" | "error") => void,
  * }} GalleryHooks
  */
@@ -29,22 +30,23 @@ export class Gallery {
     roveRadios(this.box);
     this.add.onclick = () => this.file.click();
     this.file.onchange = () => {
-      this.offer(this.file.files?.[0]);
+      this.offer([...(this.file.files ?? [])]);
       this.file.value = "";
     };
     this.#takeDrops();
     store.watch((state) => this.#render(state));
   }
 
-  /** @param {File | undefined} picture */
-  offer(picture) {
-    if (!picture) return;
+  /** One picture of a person, or several of the same. @param {File[]} pictures */
+  offer(pictures) {
+    if (!pictures.length) return;
     const { welcome } = this.store.value;
     if (!welcome?.grants.enroll) return this.hooks.notice("enroll", "This link does not allow your own portraits. Choose one of the masks.", "warning");
-    if (!TAKEN.includes(picture.type)) return this.hooks.notice("enroll", "That is no JPEG, PNG or WebP picture. Save it as one of these and try again.", "warning");
+    if (pictures.length > MOST) return this.hooks.notice("enroll", `A face is made of at most ${MOST} pictures of one person. Choose the clearest.`, "warning");
+    if (!pictures.every((each) => TAKEN.includes(each.type))) return this.hooks.notice("enroll", "That is no JPEG, PNG or WebP picture. Save it as one of these and try again.", "warning");
     const most = welcome.limits.upload_bytes;
-    if (most > 0 && picture.size > most) return this.hooks.notice("enroll", `That picture is larger than ${Math.floor(most / 1e6)} MB. Make it smaller and try again.`, "warning");
-    this.consent.open(picture);
+    if (most > 0 && pictures.some((each) => each.size > most)) return this.hooks.notice("enroll", `That picture is larger than ${Math.floor(most / 1e6)} MB. Make it smaller and try again.`, "warning");
+    this.consent.open(pictures);
   }
 
   #takeDrops() {
@@ -59,7 +61,7 @@ export class Gallery {
     addEventListener("drop", (event) => {
       event.preventDefault();
       this.zone.classList.remove("over");
-      this.offer(event.dataTransfer?.files[0]);
+      this.offer([...(event.dataTransfer?.files ?? [])]);
     });
   }
 

@@ -11,6 +11,7 @@ import { find } from "./dom.js";
 import { Gallery } from "./gallery.js";
 import { Inbox } from "./inbox.js";
 import { Live } from "./live.js";
+import { MappingPanel } from "./mapping_panel.js";
 import { Notices } from "./notices.js";
 import { Passthrough } from "./passthrough.js";
 import { SignalSocket } from "./socket.js";
@@ -47,8 +48,8 @@ new Charts(store);
 new Gallery(store, {
   wear: (identity) => socket.send({ type: "set_identity", identity }),
   remove: (id) => api.remove(id).then(() => inbox.refreshIdentities(), (error) => notice("identity", error.message, "warning")),
-  enroll: async (picture, consent) => {
-    const made = await api.enroll(picture, consent);
+  enroll: async (pictures, consent) => {
+    const made = await api.enroll(pictures, consent);
     await inbox.refreshIdentities();
     socket.send({ type: "set_identity", identity: made.id });
   },
@@ -59,6 +60,7 @@ new VoicePanel(store, {
   reference: (wav) => api.reference(wav),
   microphone: () => devicePanel.choice().microphone,
 });
+new MappingPanel(store, (mapping) => socket.send({ type: "set_mapping", ...mapping }));
 new Passthrough(store, (on) => socket.send({ type: "set_passthrough", face: on, voice: on }));
 new View(store, {
   goLive: () => void live.start(),

@@ -1,6 +1,8 @@
 // @ts-check
 /** What the state means, in words. Pure: `view.js` shows what these return. */
 
+import { complete, isPlain } from "./mapping_panel.js";
+
 /**
  * @typedef {import("./store.js").PageState} PageState
  * @typedef {{ title: string, text: string, code?: string, action?: "resume_here" | "retry" | "play" }} Card
@@ -44,11 +46,17 @@ function pictureWords(state, server) {
   if (!state.hasCamera) return "You are heard, not seen.";
   if (server.muted_video) return "Camera off: a card is shown.";
   switch (server.picture) {
-    case "live": return `You appear as ${faceTitle(state)}.`;
+    case "live": return isPlain(complete(server.mapping)) ? `You appear as ${faceTitle(state)}.` : "Each appears as you chose.";
     case "frozen": return "Held: the last safe picture.";
-    case "card": return engineDown(state) ? "Covered: the engine restarts." : "Covered: no face found.";
+    case "card": return coveredWords(state, server);
     default: return "Covered until the first safe picture.";
   }
+}
+
+/** @param {PageState} state @param {import("./protocol.js").CallState} server */
+function coveredWords(state, server) {
+  if (engineDown(state)) return "Covered: the engine restarts.";
+  return isPlain(complete(server.mapping)) ? "Covered: no face found." : "Covered: nobody is recognised.";
 }
 
 /** @param {PageState} state @param {import("./protocol.js").CallState} server */

@@ -80,3 +80,10 @@ test("the voice engine of this call is named, not the lane's", () => {
   assert.match(engineWords(engines, { ...SERVER, voice_engine: "rvc" }), /Voice engine: rvc$/);
   assert.match(engineWords(engines, null), /Voice engine: world$/);
 });
+
+test("with a mapping no one face is named, and cover is not called a missing face", () => {
+  const mapping = { entries: [{ reference: "portrait:a", wears: "blur" }], others: "blur", lock: true };
+  assert.equal(stateWords(live({ mapping })).headline, "Each appears as you chose.");
+  assert.equal(stateWords(live({ mapping, picture: "card" })).headline, "Covered: nobody is recognised.");
+  assert.equal(stateWords(live({ picture: "card" })).headline, "Covered: no face found.");
+});
