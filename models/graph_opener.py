@@ -51,7 +51,7 @@ class GraphOpener:
         """Where the network of a file is tried, in order."""
         if self.provider == "cpu":
             return (Placement(threads=CPU_THREADS),)
-        # While a run is captured nothing else of the process may allocate on the GPU: only the engine's thread captures.
+        # While a run is captured no other thread may allocate on the GPU: only the engine's own captures.
         captured = threading.get_ident() == self._owner
         cuda = Placement(provider="cuda", device=self._device, captured=captured)
         if self.provider == "cuda":

@@ -176,7 +176,10 @@ def open_session(
     options = _options(runtime, placement, fixed or {})
     try:
         source = str(path) if content is None else content
-        session = runtime.InferenceSession(source, options, providers=providers(placement, shapes))
+        # A provider that fails, in a run too, must not be replaced by the CPU's: the Python class does so by itself.
+        session = runtime.InferenceSession(
+            source, options, providers=providers(placement, shapes), enable_fallback=False
+        )
     except Exception as error:  # ONNX Runtime's own classes have no common root but this
         raise NetworkError(
             f"{path} is not a network that ONNX Runtime can run on {placement.provider} ({first_line(error)}); "

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -187,6 +187,29 @@ def test_names_of_open_sizes_can_be_given_sizes() -> None:
     session = runtime.open_session(Path("open.onnx"), Placement(), content=writer.model(), fixed={"?": 16})
     inputs, outputs = runtime.tensors_of(session)
     assert inputs[0].shape == outputs[0].shape == (1, 3, 16, 16)
+
+
+def test_a_provider_that_fails_in_a_run_is_not_replaced_by_the_cpu(
+    graph_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """ONNX Runtime's Python class would, and print it: a lost GPU is an error, and the lane starts again."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as native
+
+    graph = OnnxGraph(graph_path)
+
+    class Lost:
+        """A session whose GPU is gone."""
+
+        def run(self, *_: object) -> None:
+            raise native.EPFail("CUDA failure 700")
+
+        def __getattr__(self, name: str) -> Any:
+            return lambda *_: False
+
+    monkeypatch.setattr(graph._session, "_sess", Lost())
+    with pytest.raises(NetworkError, match="CUDA failure 700"):
+        graph.run({"x": ONES[None]})
+    assert capfd.readouterr().out == ""
 
 
 def test_cuda_s_libraries_are_loaded_where_onnx_runtime_can_and_nothing_comes_to_stdout(
