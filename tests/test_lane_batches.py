@@ -77,7 +77,7 @@ async def test_a_frame_that_waits_too_long_is_dropped_before_the_worker() -> Non
     """At once when its time is over, not when the worker is free; the worker never hears of it."""
     async with _lane() as lane:
         before = await lane.run(("count",))
-        busy = await _busy(lane, 0.3)
+        busy = await _busy(lane, 0.8)
         late = await _frames(lane, [("count",)], patience_s=0.02)
         assert isinstance(late[0], Late)
         assert not busy.done()
