@@ -104,6 +104,14 @@ def second_person_walks_in(height_px: int = 512) -> Clip:
     return Clip(name="two people", frames=tuple(frames), faces=tuple(faces))
 
 
+@functools.lru_cache(maxsize=2)
+def somebody_else_takes_the_place(size_px: int = 512) -> Clip:
+    """One person for a second, then, from one frame to the next, another on the same spot for a second."""
+    first, second = talking_head("man_a", size_px), talking_head("man_b", size_px)
+    frames = (*first.frames[:FPS], *second.frames[:FPS])
+    return Clip(name="another in the place", frames=frames, faces=(*first.faces[:FPS], *second.faces[:FPS]))
+
+
 def speech(voice: Literal["man", "woman"] = "man", sample_rate_hz: int = 48000) -> Samples:
     """Some seconds of one person speaking: LibriSpeech when it is there, else synthetic; RMS about 0.08."""
     path = ASSETS / "media" / _SPEECH[voice]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from models.arcface import ArcFace
-from models.engines import Swap, SwapRequest
+from models.engines import Others, PreparedPart, Swap, SwapRequest
 from models.inswapper import InSwapper
 from models.model_spec import TensorSpec
 from models.neural_face_catalog import ARCFACE_CONTRACT, INSWAPPER_CONTRACT, SCRFD_CONTRACT
@@ -71,14 +71,16 @@ class FaultyGraph:
         return tuple(np.full_like(out, value) for out in self._inner.run(feeds))
 
 
-def small_engine(*, detector: Graph | None = None, swapper: Graph | None = None) -> NeuralFaceEngine:
+def small_engine(
+    *, detector: Graph | None = None, swapper: Graph | None = None, encoding: Graph | None = None
+) -> NeuralFaceEngine:
     """The engine over small networks, or others in their place."""
-    found = Scrfd(detector or detector_graph())
-    return NeuralFaceEngine(found, encoder(), InSwapper(swapper or swapper_graph(), last_initializer(NARROW)))
+    found, known = Scrfd(detector or detector_graph()), ArcFace(encoding or encoder_graph())
+    return NeuralFaceEngine(found, known, InSwapper(swapper or swapper_graph(), last_initializer(NARROW)))
 
 
 class SmallNeuralEngine:
-    """The same by a dotted path: `part` ("detector" or "swapper") has `fault` from run `first` to `last`."""
+    """The same by a dotted path: a `part` ("detector", "encoder", "swapper") has `fault` from run `first` to `last`."""
 
     name = "small neural"
     batch_max = 8
@@ -86,11 +88,16 @@ class SmallNeuralEngine:
     def __init__(self, part: str = "", fault: str = "", first: int = 0, last: int = 0) -> None:
         detector = FaultyGraph(detector_graph(), fault, first, last) if part == "detector" else None
         swapper = FaultyGraph(swapper_graph(), fault, first, last) if part == "swapper" else None
-        self._engine = small_engine(detector=detector, swapper=swapper)
+        encoding = FaultyGraph(encoder_graph(), fault, first, last) if part == "encoder" else None
+        self._engine = small_engine(detector=detector, swapper=swapper, encoding=encoding)
 
     def prepare(self, source: Any) -> Any:
         """As the engine."""
         return self._engine.prepare(source)
+
+    def mapped(self, identity: Any, parts: Sequence[PreparedPart], *, others: Others, lock: bool) -> Any:
+        """As the engine."""
+        return self._engine.mapped(identity, parts, others=others, lock=lock)
 
     def open(self, *, max_faces: int) -> Any:
         """As the engine."""
