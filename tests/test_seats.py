@@ -1,12 +1,26 @@
 """A call's seat in a lane survives the lane's worker."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
-from mirage_rtc.inference import LaneDown
+from mirage_rtc.inference import Lane, LaneDown
+from mirage_rtc.lane_worker import LaneSpec
 from mirage_rtc.seats import FaceSeat
 from tests.call_parts import MASK_A, MASK_B, SHADE_A, SHADE_B, lanes, luma, picture
+
+
+@asynccontextmanager
+async def _batching_lane() -> AsyncIterator[Lane]:
+    pipeline = "mirage_rtc.swap_pipeline:SwapPipeline"
+    lane = Lane("face", LaneSpec(engine="tests.scripted_engines:BatchingFaceEngine", pipeline=pipeline))
+    await lane.start()
+    try:
+        yield lane
+    finally:
+        await lane.close()
 
 
 async def test_a_face_seat_follows_what_is_worn_and_a_new_worker() -> None:
@@ -33,3 +47,28 @@ async def test_closing_a_seat_of_a_dead_lane_is_quiet() -> None:
     async with lanes() as (face, _):
         await face.close()
         await FaceSeat(face, call_id="one", max_faces=1).close()
+
+
+async def test_two_calls_whose_worker_dies_over_a_batch_wear_their_own_again() -> None:
+    """They went together, and are told so; the new worker opens both anew, each with what it wears."""
+    async with _batching_lane() as lane:
+        seats = [FaceSeat(lane, call_id=name, max_faces=1) for name in ("one", "two")]
+        for seat, worn in zip(seats, (MASK_A, MASK_B), strict=True):
+            seat.wear(worn)
+        await asyncio.gather(*(seat.swap(picture(), 0.0) for seat in seats))
+        before = await asyncio.gather(*(seat.swap(picture(), 0.1) for seat in seats))
+        lost = [asyncio.create_task(seat.swap(picture(), 0.2)) for seat in seats]
+        assert lane._worker is not None
+        lane._worker.kill()
+        ends = await asyncio.gather(*lost, return_exceptions=True)
+        assert all(isinstance(end, LaneDown) for end in ends)
+        async with asyncio.timeout(30):
+            while lane.state != "ready":  # noqa: ASYNC110 - a lane sets no event
+                await asyncio.sleep(0.01)
+        after = await asyncio.gather(*(seat.swap(picture(), 0.3) for seat in seats))
+
+    assert [swapped.batch for swapped in before] == [2, 2]
+    assert before[0].waited_ms > 0
+    for swapped in (before, after):
+        assert abs(luma(swapped[0].i420) - SHADE_A) < 3
+        assert abs(luma(swapped[1].i420) - SHADE_B) < 3
