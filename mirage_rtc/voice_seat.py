@@ -36,7 +36,7 @@ _DISGUISE = VoiceSettings()
 Reason = Literal["slow", "raised", "killed", "refused"]
 
 SENTENCES: dict[Reason, str] = {
-    "slow": "The imported voice takes longer than you speak on this server, so a built-in voice took its place.",
+    "slow": "The imported voice is too slow on this server, so a built-in voice took its place.",
     "raised": "The imported voice failed, so a built-in voice took its place. Choose it again to try once more.",
     "killed": "The imported voice stopped its engine twice, so a built-in voice took its place.",
 }
