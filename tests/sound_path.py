@@ -20,7 +20,7 @@ from mirage_rtc.lip_sync import SyncRule
 from mirage_rtc.metrics import Metrics
 from mirage_rtc.tracks import AUDIO_RATE_HZ
 from mirage_rtc.voice_pipeline import ConvertedHop
-from models.engines import Samples
+from models.engines import Samples, VoiceStream
 from tests import virtual_time
 from tests.virtual_time import FakeClock
 
@@ -35,24 +35,28 @@ Arrival = Callable[[int], float | None]
 
 
 class SlowSeat:
-    """A voice engine of known cost and content delay that changes nothing."""
+    """A voice engine of known cost and content delay that changes nothing, or one that is given, at a known cost."""
 
     sample_rate_hz = AUDIO_RATE_HZ
 
-    def __init__(self, hop_ms: int = 40, cost_s: float = 0.008, delay_ms: float = 0.0) -> None:
+    def __init__(
+        self, hop_ms: int = 40, cost_s: float = 0.008, delay_ms: float = 0.0, voice: VoiceStream | None = None
+    ) -> None:
         self.hop_ms = hop_ms
-        self.delay_ms = delay_ms
+        self.delay_ms = delay_ms if voice is None else voice.delay_ms
         self.ladder: HopLadder | None = None
         self.voices = 0
         self._cost_s = cost_s
+        self._voice = voice
 
     async def open(self) -> None:
         """Nothing to make."""
 
     async def convert(self, samples: Samples) -> ConvertedHop:
-        """The same samples, later."""
+        """As many samples, later."""
         await asyncio.sleep(self._cost_s)
-        return ConvertedHop(samples=samples, cpu_ms=self._cost_s * 1000)
+        spoken = samples if self._voice is None else self._voice.convert(samples)
+        return ConvertedHop(samples=spoken, cpu_ms=self._cost_s * 1000)
 
     async def advance(self) -> None:
         """No other voice is being prepared."""
