@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -84,7 +84,9 @@ class ConsentLedger:
         Whole both times: the voice's folder, and the record in it, go with it. Raises `Unavailable`
         "receipt_unwritable".
         """
-        said = {name: getattr(given, name, None) for name in ("attested_by", "subject_name", "relation", "purpose")}
+        said: dict[str, Any] = {
+            name: getattr(given, name, None) for name in ("attested_by", "subject_name", "relation", "purpose")
+        }
         receipt = Receipt(receipt_id=receipt_id, kind=kind, at=self._timestamp(), voice=voice_id, **said)
         self._write(receipt)
         return receipt
