@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 SOCKET_BYTES = 1 << 21
 """Asked of the kernel for what is on its way: a few pictures, so that neither side wakes for every piece of one."""
+BESIDE_BYTES = 1 << 16
+"""Smaller arrays, as a hop of sound, go inside the message: to send one by itself costs more than to copy it."""
 _HEAD = struct.Struct("<II")  # bytes of the message, number of arrays beside it
 _SIZE = struct.Struct("<Q")
 
@@ -29,12 +31,19 @@ class Wire:
 
     def send(self, message: Any) -> None:
         """Send one message. Raises OSError when the other side is gone."""
-        beside: list[pickle.PickleBuffer] = []
+        views: list[memoryview] = []
+
+        def goes_inside(buffer: pickle.PickleBuffer) -> bool:
+            view = buffer.raw()
+            if view.nbytes < BESIDE_BYTES:
+                return True
+            views.append(view)
+            return False
+
         written = io.BytesIO()
-        pickler = pickle.Pickler(written, protocol=5, buffer_callback=beside.append)
+        pickler = pickle.Pickler(written, protocol=5, buffer_callback=goes_inside)
         pickler.dispatch_table = copyreg.dispatch_table | {np.ndarray: _reduced}
         pickler.dump(message)
-        views = [buffer.raw() for buffer in beside]
         sizes = b"".join(_SIZE.pack(view.nbytes) for view in views)
         self._end.sendall(_HEAD.pack(written.tell(), len(views)) + sizes + written.getvalue())
         for view in views:
@@ -43,10 +52,9 @@ class Wire:
     def receive(self) -> Any:
         """Wait for a message; its arrays may be written to. Raises EOFError at the end, OSError for a broken way."""
         length, count = _HEAD.unpack(self._read(_HEAD.size))
-        sizes = self._read(_SIZE.size * count)
-        message = self._read(length)
-        beside = [self._read(size) for (size,) in _SIZE.iter_unpack(sizes)]
-        return pickle.loads(message, buffers=beside)
+        told = self._read(_SIZE.size * count + length)
+        beside = [self._read(size) for (size,) in _SIZE.iter_unpack(told[: _SIZE.size * count])]
+        return pickle.loads(told[_SIZE.size * count :], buffers=beside)
 
     def close(self) -> None:
         """The other side reads its end."""
