@@ -200,6 +200,7 @@ def _face(settings: Config) -> LaneSpec:
             "options": FaceOptions(
                 swapper=settings.face_swapper,
                 masks=settings.face_masks,
+                enhancer=settings.enhancer,
                 gpu_runtime=settings.gpu_runtime,
                 cache=settings.data_dir / "compiled",
             ),

@@ -124,6 +124,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         Literal["auto", "embedded", "neural"],
         Meta(description="Which voices there are; auto offers imported ones where a GPU runs them, neural anywhere."),
     ] = "auto"
+    enhancer: Annotated[
+        Literal["auto", "off", "codeformer", "gpen-256", "gfpgan"],
+        Meta(
+            description="What restores faces that the neural engine swapped; auto is all that are fetched and fast "
+            "here, never on a CPU."
+        ),
+    ] = "auto"
     hop_ms: Annotated[
         Literal[40, 60, 80, 100, 120, 160, 200],
         Meta(description="Step of built-in voices, and of imported ones at first: when slow, those grow it."),

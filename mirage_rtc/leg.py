@@ -20,7 +20,7 @@ from mirage_rtc.metrics import Metrics
 from mirage_rtc.seats import FaceSeat
 from mirage_rtc.video_path import VideoPath
 from mirage_rtc.voice_seat import FellBack, VoiceSeat
-from models.engines import FaceMapping, IdentitySource, VoiceSettings
+from models.engines import Enhancement, EnhancerWish, FaceMapping, IdentitySource, VoiceSettings
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +48,7 @@ class Wishes:
     muted_audio: bool = False
     muted_video: bool = False
     badge: bool = True
+    enhancer: EnhancerWish = EnhancerWish()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +69,8 @@ class LegParts:
     on_voice: Callable[[], None] = lambda: None
     """Told when another voice engine speaks, or it takes longer than before."""
     on_fallback: Callable[[FellBack], None] = lambda _: None
+    on_enhancement: Callable[[Enhancement], None] = lambda _: None
+    """Told when another enhancer works on the faces, or at another cadence."""
     on_degrade: Callable[[float], None] = lambda _: None
     """Told by how many ms the audio leads when it leads the pictures too far; at most once a second."""
 
@@ -87,6 +90,7 @@ class Leg:
         self._on_picture = parts.on_picture
         self._face = FaceSeat(parts.face_lane, call_id=parts.call_id, max_faces=parts.max_faces)
         self._face.wear(wishes.identity, wishes.mapping)
+        self._face.enhance(wishes.enhancer)
         self._voice = VoiceSeat(
             parts.voice_lane,
             call_id=parts.call_id,
@@ -115,6 +119,7 @@ class Leg:
             frame_samples=frame_samples,
             fill=fill,
         )
+        self.video.on_enhancement = parts.on_enhancement
         self._apply_switches(wishes)
         self._tasks: set[asyncio.Task[None]] = set()
         self.start(self.video.run())
@@ -131,6 +136,7 @@ class Leg:
         former, self._wishes = self._wishes, wishes
         if wishes.voice is not former.voice:
             self._voice.set_voice(wishes.voice, fallback=wishes.fallback_voice)
+        self._face.enhance(wishes.enhancer)
         new_face = wishes.identity.name != former.identity.name or wishes.mapping is not former.mapping
         if new_face:
             self._face.wear(wishes.identity, wishes.mapping)

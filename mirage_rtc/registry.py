@@ -31,7 +31,7 @@ from mirage_rtc.rtc_leg import Encoding
 from mirage_rtc.session import Session, Surroundings
 from mirage_rtc.swap_pipeline import ForgetIdentity, InspectPortrait
 from mirage_rtc.voice_pipeline import MeasureVoice, UnusableClip
-from models.engines import Frame, Samples, VoiceProfile
+from models.engines import EnhancerWish, Frame, Samples, VoiceProfile
 from models.imported_voices import ImportedVoice, ImportedVoices
 
 logger = logging.getLogger(__name__)
@@ -225,6 +225,9 @@ class Registry:
             fail_policy=self._config.fail_policy,
             max_faces=self._config.max_faces,
             hop_ms=self._config.hop_ms,
+            enhancer=EnhancerWish(
+                mode="off" if self._config.enhancer == "off" else "auto", fidelity=self._config.codeformer_fidelity
+            ),
             imported_voices=self.imported_voices,
             on_leg_closed=self._housekeeping.want,
         )

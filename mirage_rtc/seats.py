@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from mirage_rtc.badge import I420
 from mirage_rtc.inference import EngineFailed, Lane, LaneDown
-from mirage_rtc.swap_pipeline import CloseFace, OpenFace, SwapFrame, SwappedFrame, WearFace
-from models.engines import FaceMapping, IdentitySource
+from mirage_rtc.swap_pipeline import CloseFace, EnhanceFace, OpenFace, SwapFrame, SwappedFrame, WearFace
+from models.engines import EnhancerWish, FaceMapping, IdentitySource
 
 _Look = tuple[IdentitySource | None, FaceMapping | None]
 
@@ -27,11 +27,16 @@ class FaceSeat:
         self._max_faces = max_faces
         self._wanted: _Look = (None, None)
         self._worn: _Look = (None, None)
+        self._enhancement = self._enhanced = EnhancerWish()
         self._epoch = 0
 
     def wear(self, identity: IdentitySource | None, mapping: FaceMapping | None = None) -> None:
         """Wear `identity`, or as `mapping` says whom, from the next swap on."""
         self._wanted = (identity, mapping)
+
+    def enhance(self, wish: EnhancerWish) -> None:
+        """Enhance as wished from the next swap on."""
+        self._enhancement = wish
 
     async def swap(self, i420: I420, time_s: float, *, patience_s: float = PATIENCE_S) -> SwappedFrame:
         """Swap one picture; it is worthless when it has waited for the lane for `patience_s`.
@@ -51,12 +56,16 @@ class FaceSeat:
 
     async def _settle(self) -> None:
         """Bring the worker's state up to what is wanted."""
-        wanted, epoch = self._wanted, self._lane.epoch
+        wanted, wish, epoch = self._wanted, self._enhancement, self._lane.epoch
         identity, mapping = wanted
         if self._epoch != epoch:
             opening = OpenFace(call_id=self._call_id, max_faces=self._max_faces, identity=identity, mapping=mapping)
             await self._lane.run(opening, settling=True, call_id=self._call_id)
+            self._enhanced = EnhancerWish()  # what a new worker begins with
         elif self._worn is not wanted:
             wearing = WearFace(call_id=self._call_id, identity=identity, mapping=mapping)
             await self._lane.run(wearing, settling=True, call_id=self._call_id)
         self._epoch, self._worn = epoch, wanted
+        if self._enhanced != wish:
+            await self._lane.run(EnhanceFace(call_id=self._call_id, wish=wish), call_id=self._call_id)
+        self._enhanced = wish

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from mirage_rtc import face_mapping
+from mirage_rtc import enhancer_wishes, face_mapping
 from mirage_rtc.audit import AuditLog
 from mirage_rtc.call_stats import SessionStats
 from mirage_rtc.chunk_leg import ChunkMedia
@@ -28,7 +28,7 @@ from mirage_rtc.rtc_leg import Encoding, RtcLeg
 from mirage_rtc.session_events import Closed, DegradeWanted, Notice, SessionEvent, SessionState, StateChanged, Transport
 from mirage_rtc.voice_seat import FellBack
 from models import rvc_voice_engine, voice_presets
-from models.engines import FaceMapping, IdentitySource, VoiceSettings
+from models.engines import Enhancement, EnhancerWish, FaceMapping, IdentitySource, VoiceSettings
 from models.imported_voices import ImportedVoice, is_imported
 
 logger = logging.getLogger(__name__)
@@ -55,6 +55,8 @@ class Surroundings:
     fail_policy: FailPolicy
     max_faces: int
     hop_ms: int
+    enhancer: EnhancerWish = EnhancerWish()
+    """What a call begins with."""
     imported_voices: Callable[[], Mapping[str, ImportedVoice]] = dict
     """By name, as they are on offer now."""
     on_leg_closed: Callable[[], None] = lambda: None
@@ -78,7 +80,8 @@ class Session:
         self._identity = around.vault.default_id
         self._mapping = CallMapping()
         self._blind = False
-        self._wishes = Wishes(identity=self._source(), voice=VoiceSettings())
+        self._wishes = Wishes(identity=self._source(), voice=VoiceSettings(), enhancer=around.enhancer)
+        self._enhancement = Enhancement()
         self._rtc: RtcLeg | None = None
         self._chunks: ChunkMedia | None = None
         self._legs = 0
@@ -171,6 +174,11 @@ class Session:
             raise Forbidden("badge_not_granted", 'This link does not allow the "AI" badge to be hidden.')
         self._wish("badge", {"visible": visible}, badge=visible)
 
+    def set_enhancer(self, wish: EnhancerWish) -> None:
+        """Restore the swapped face, or stop it, between two frames. Raises what `enhancer_wishes.require` does."""
+        enhancer_wishes.require(wish, self._around.face_lane.engine_extras)
+        self._wish("enhancer", {"mode": wish.mode, "model": wish.model or ""}, enhancer=wish)
+
     def state(self) -> SessionState:
         """How the call stands."""
         wishes, around = self._wishes, self._around
@@ -192,6 +200,7 @@ class Session:
             voice_engine=(seat and seat.engine) or around.voice_lane.engine_name,
             voice_engine_state=around.voice_lane.state,
             voice_over_budget=seat is not None and seat.over_budget,
+            enhancer=enhancer_wishes.state(wishes.enhancer, self._enhancement, around.face_lane.engine_extras),
             voice_preparing=seat is not None and seat.is_preparing,
             transport=self._transport(),
         )
@@ -312,6 +321,7 @@ class Session:
             on_sound=self._hear,
             on_voice=self._announce,
             on_fallback=partial(self._fall_back, number),
+            on_enhancement=self._note_enhancement,
             on_degrade=self._ask_for_less,
         )
 
@@ -320,6 +330,7 @@ class Session:
         former = self._rtc or self._chunks
         self._rtc, self._chunks = rtc, chunks
         self._picture = self._sound = None
+        self._enhancement = Enhancement()
         if former is not None:
             self._wind_down(former)
         if self._leg is not None:
@@ -357,6 +368,10 @@ class Session:
         if "live" in (kind, former):
             event = "swap_in" if kind == "live" else "swap_out"
             self._around.audit.record(event, session_id=self.id, identity_id=self._identity)
+        self._announce()
+
+    def _note_enhancement(self, enhancement: Enhancement) -> None:
+        self._enhancement = enhancement
         self._announce()
 
     def _hear(self, kind: SoundKind) -> None:

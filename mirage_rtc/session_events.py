@@ -5,10 +5,24 @@ from typing import Literal
 import msgspec
 
 from mirage_rtc.face_mapping import CallMapping
-from models.engines import VoiceSettings
+from models.engines import EnhancerMode, EnhancerName, VoiceSettings
 
 Severity = Literal["info", "warning", "error"]
 Transport = Literal["none", "webrtc", "chunks"]
+
+
+class EnhancerState(msgspec.Struct, frozen=True, kw_only=True):
+    """What a call wishes of the face enhancer; `running` works on each `every`th frame, "" and 0 when none does.
+
+    `offers` are the names that this server has.
+    """
+
+    mode: EnhancerMode = "off"
+    model: EnhancerName | None = None
+    fidelity: float = 0.75
+    running: str = ""
+    every: int = 0
+    offers: tuple[str, ...] = ()
 
 
 class SessionState(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +46,7 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
     voice_engine_state: str
     voice_over_budget: bool = False
     """An imported voice's hops are so long that the call takes over 250 ms."""
+    enhancer: EnhancerState = EnhancerState()
     voice_preparing: bool = False
     """The voice that was chosen is being loaded; another one speaks."""
     transport: Transport

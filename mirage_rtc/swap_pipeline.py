@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from models import portrait_rules
 from models.engines import (
     BatchFaceEngine,
+    Enhancement,
+    EnhancerWish,
+    EnhancingWearer,
     FaceBox,
     FaceEngine,
     FaceMapping,
@@ -63,6 +66,14 @@ class WearFace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EnhanceFace:
+    """Enhance the swaps of a call as wished from its next frame on; nothing where the engine has no enhancer."""
+
+    call_id: str
+    wish: EnhancerWish
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SwapFrame:
     """Swap one I420 picture, (height * 3 // 2, width) uint8, captured at `time_s`."""
 
@@ -86,6 +97,7 @@ class SwappedFrame:
     """By stage, by the clock."""
     waited_ms: float = 0.0
     batch: int = 1
+    enhancement: Enhancement = Enhancement()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +144,8 @@ class SwapPipeline:
             case OpenFace():
                 wearer = self._wearers[job.call_id] = self._engine.open(max_faces=job.max_faces)
                 return wearer.wear(self._worn(job))
+            case EnhanceFace():
+                self._enhance(job)
             case WearFace():
                 return self._wearers[job.call_id].wear(self._worn(job))
             case PrepareIdentity():
@@ -159,13 +173,25 @@ class SwapPipeline:
         cpu_ms = (time.thread_time() - began_s) * 1000.0 / len(jobs)
         return [_answer(swap, i420, cpu_ms) for swap, i420 in zip(done, i420s, strict=True)]
 
+    def _enhance(self, job: EnhanceFace) -> None:
+        wearer = self._wearers[job.call_id]
+        if isinstance(wearer, EnhancingWearer):
+            wearer.enhance(job.wish)
+
     def _swap(self, job: SwapFrame) -> SwappedFrame:
         began_s = time.thread_time()
         request = self._request(job)
         swap = request.wearer.swap(request.frame, request.time_s)
         i420 = _i420(swap.frame)
         cpu_ms = (time.thread_time() - began_s) * 1000.0
-        return SwappedFrame(i420=i420, faces=swap.faces, stage_ms=swap.stage_ms, wall_ms=swap.wall_ms, cpu_ms=cpu_ms)
+        return SwappedFrame(
+            i420=i420,
+            faces=swap.faces,
+            stage_ms=swap.stage_ms,
+            wall_ms=swap.wall_ms,
+            cpu_ms=cpu_ms,
+            enhancement=swap.enhancement,
+        )
 
     def _request(self, job: SwapFrame) -> SwapRequest:
         frame = np.asarray(cv2.cvtColor(job.i420, cv2.COLOR_YUV2BGR_I420), dtype=np.uint8)
@@ -187,16 +213,14 @@ class SwapPipeline:
         return self._engine.mapped(identity, parts, others=mapping.others, lock=mapping.lock)
 
     def _inspect(self, portraits: Sequence[Frame]) -> None:
-        """Each by itself, so that all that are unusable are named, then all together."""
+        """All together; where that fails each by itself, so that all that are unusable are named."""
         sources = [IdentitySource(kind="portrait", name="", portrait=portrait) for portrait in portraits]
-        faults = [
-            (index, fault)
-            for index, source in enumerate(sources)
-            if isinstance(fault := _tried(self._engine.prepare, source), PortraitError)
-        ]
-        if faults:
-            raise faults[0][1] if len(portraits) == 1 else portrait_rules.unusable(faults)
-        self._engine.prepare(replace(sources[0], more=tuple(portraits[1:])))
+        together = _tried(self._engine.prepare, replace(sources[0], more=tuple(portraits[1:])))
+        if not isinstance(together, Exception):
+            return
+        tried = [_tried(self._engine.prepare, source) for source in sources] if len(sources) > 1 else []
+        faults = [(index, fault) for index, fault in enumerate(tried) if isinstance(fault, PortraitError)]
+        raise portrait_rules.unusable(faults) if faults else together
 
     def _prepare(self, source: IdentitySource | None) -> Any:
         if source is None:
@@ -249,4 +273,11 @@ def _answer(swap: Swap | Exception, i420: NDArray[np.uint8] | Exception, cpu_ms:
         return swap
     if isinstance(i420, Exception):
         return i420
-    return SwappedFrame(i420=i420, faces=swap.faces, stage_ms=swap.stage_ms, wall_ms=swap.wall_ms, cpu_ms=cpu_ms)
+    return SwappedFrame(
+        i420=i420,
+        faces=swap.faces,
+        stage_ms=swap.stage_ms,
+        wall_ms=swap.wall_ms,
+        cpu_ms=cpu_ms,
+        enhancement=swap.enhancement,
+    )

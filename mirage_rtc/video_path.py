@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mirage_rtc.badge import I420
 from mirage_rtc.call_stats import Rolling
@@ -22,6 +22,7 @@ from mirage_rtc.mailbox import Mailbox
 from mirage_rtc.metrics import Metrics
 from mirage_rtc.seats import FaceSeat
 from mirage_rtc.swap_pipeline import SwappedFrame
+from models.engines import Enhancement
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +82,8 @@ class VideoPath:
         self._late = 0
         self._early_s = 0.0
         self._time_s = 0.0
+        self._enhancement = Enhancement()
+        self.on_enhancement: Callable[[Enhancement], None] = lambda _: None
         self._since_detection = 0
 
     @property
@@ -205,6 +208,7 @@ class VideoPath:
         return swapped
 
     def _observe(self, swapped: SwappedFrame, *, queue_ms: float) -> None:
+        self._note(swapped.enhancement)
         self._metrics.observe_stages("face", swapped.stage_ms, swapped.cpu_ms)
         scores = (face.score for face in swapped.faces)
         self._metrics.pictures.swapped({"queue": queue_ms, **swapped.wall_ms}, scores, batch=swapped.batch)
@@ -224,3 +228,12 @@ class VideoPath:
     def _overtake(self, count: int) -> None:
         self._overtaken += count
         self._metrics.pictures.dropped("overtaken", count)
+
+    def _note(self, enhancement: Enhancement) -> None:
+        """Count a fault of the enhancer, which cost no picture, and tell a change of it."""
+        if enhancement.fault:
+            self._metrics.engine_errors.labels("face", enhancement.fault).inc()
+        now = replace(enhancement, fault="")
+        if now != self._enhancement:
+            self._enhancement = now
+            self.on_enhancement(now)

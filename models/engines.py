@@ -84,6 +84,32 @@ class FaceBox:
     untouched: bool = False
 
 
+EnhancerMode = Literal["off", "auto", "every"]
+"""Never; as often as the lane has time for; every frame unless the lane is overloaded."""
+EnhancerName = Literal["codeformer", "gpen-256", "gfpgan"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnhancerWish:
+    """What one call asks of an enhancer. Without a `model` it is the server's first; `fidelity` is CodeFormer's only.
+
+    It is in [0, 1]: 0 draws the sharpest face, 1 keeps most of the swap.
+    """
+
+    mode: EnhancerMode = "off"
+    model: EnhancerName | None = None
+    fidelity: float = 0.75
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enhancement:
+    """Which enhancer works on a call's faces, on each `every`th frame; 0: none. `fault`: what failed this time."""
+
+    model: str = ""
+    every: int = 0
+    fault: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Swap:
     """One processed frame. Every face found in it is swapped or blurred, unless a mapping leaves it `untouched`."""
@@ -93,6 +119,7 @@ class Swap:
     stage_ms: dict[str, float] = field(default_factory=dict)
     """CPU time by stage; `wall_ms` is the time by the clock, of a run for several frames the whole."""
     wall_ms: dict[str, float] = field(default_factory=dict)
+    enhancement: Enhancement = Enhancement()
 
     @property
     def swapped(self) -> int:
@@ -108,6 +135,14 @@ class FaceWearer(Protocol):
 
     def swap(self, frame: Frame, time_s: float) -> Swap:
         """Swap one frame captured at `time_s` (monotonic seconds). May overwrite `frame`."""
+
+
+@runtime_checkable
+class EnhancingWearer(Protocol):
+    """A wearer whose engine has enhancers."""
+
+    def enhance(self, wish: EnhancerWish) -> None:
+        """Enhance as wished from the next frame on."""
 
 
 class FaceEngine(Protocol):

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from models import mask_choice, swapper_choice
+from models import enhancer_choice, mask_choice, swapper_choice
 from models.arcface import ArcFace
 from models.engines import FaceEngine
+from models.enhancer_stage import EnhancerStage
 from models.face_options import FaceOptions
 from models.graph_opener import FACES, GpuRuntime, GraphOpener
 from models.mesh_face_engine import MeshFaceEngine
@@ -95,7 +96,9 @@ def _neural(needs: _Needs, options: FaceOptions) -> NeuralFaceEngine:
     encoder = ArcFace(opener.open(needs.encoder, ARCFACE_CONTRACT, shapes=FACES))
     swapper, path, refused = swapper_choice.open_swapper(needs.swappers, opener)
     edges, masks = mask_choice.open_edges(needs.store, options.masks, swapper.size_px, opener)
-    engine = NeuralFaceEngine(detector, encoder, swapper, edges=edges)
+    enhancers, added = enhancer_choice.open_enhancers(needs.store, options.enhancer, opener)
+    stage = EnhancerStage(swapper, enhancers)
+    engine = NeuralFaceEngine(detector, encoder, swapper, edges=edges, enhancement=stage)
     engine.warm_up()
-    engine.why = " ".join([f"{path.name} on {opener.provider}", *masks, *refused, *opener.said])
+    engine.why = " ".join([f"{path.name} on {opener.provider}", *masks, *added, *refused, *opener.said])
     return engine

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from models.carried_faces import CarriedFace, CarriedFaces
 from models.engines import Frame
+from models.enhancer_detail import Detail
 from models.face_templates import Affine
 from models.neural_paste import Alpha
 from models.stage_watch import StageWatch
@@ -15,8 +16,9 @@ from models.swapper import Latent, SwappedCrop
 
 @dataclass(slots=True, kw_only=True)
 class FittedFace:
-    """A face that is to wear `latent`: its aligned raw crop, the answer once the swapper gave it, and where it covers.
+    """A face that is to wear `latent`: its aligned raw crop, and what the networks made of it.
 
+    That is the swapper's answer, where it covers, and what an enhancer adds to it.
     Without an `alpha` the answer is not shown: the face is blurred.
     """
 
@@ -26,6 +28,7 @@ class FittedFace:
     latent: Latent
     answer: SwappedCrop | None = None
     alpha: Alpha | None = None
+    detail: Detail | None = None
 
 
 @dataclass(slots=True, kw_only=True)

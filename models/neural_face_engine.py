@@ -7,7 +7,7 @@ be accounted for costs the whole frame. What fails raises: the frame goes nowher
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from models.arcface import ArcFace, Embedding, mean_embedding, odd_one_out
 from models.carried_faces import FaceCarrier
 from models.crop_edges import CropEdges
 from models.engines import Frame, IdentitySource, Others, PreparedPart, Swap, SwapRequest
+from models.enhancer_stage import CallEnhancement, EnhancerStage
 from models.face_casting import Bare, OneForAll, Part
 from models.fitting import FittedFace, Fitting
 from models.mapped_faces import MappedFaces, Person
@@ -69,13 +70,27 @@ class NeuralFaceEngine:
     """What decided for this engine, in words, for the log."""
     batch_max = BATCH_MAX
 
-    def __init__(self, detector: Scrfd, encoder: ArcFace, swapper: Swapper, *, edges: CropEdges | None = None) -> None:
-        """`edges`, of the swapper's size, brings the masking networks that there are; without it there are none."""
+    def __init__(
+        self,
+        detector: Scrfd,
+        encoder: ArcFace,
+        swapper: Swapper,
+        *,
+        edges: CropEdges | None = None,
+        enhancement: EnhancerStage | None = None,
+    ) -> None:
+        """`edges`, of the swapper's size, brings the masking networks that there are, `enhancement` the enhancers."""
         self.swapper = swapper
         self._edges = edges or CropEdges(swapper.size_px)
         self._detector = detector
         self._encoder = encoder
+        self._enhancement = enhancement or EnhancerStage(swapper)
         self._faults = 0
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """Names of the enhancers that a call may wish for, the preferred one first."""
+        return self._enhancement.offers
 
     def warm_up(self) -> None:
         """Run every network in every shape of a call with one face, so that no caller waits for it."""
@@ -119,10 +134,15 @@ class NeuralFaceEngine:
 
         A frame that fails stands as what it raised and costs only its own call its tracks.
         """
+        began_s = self._enhancement.began()
         begun = [self._begun(request) for request in requests]
         if len(begun) > 1:
             self._fit([fitting for fitting in begun if isinstance(fitting, Fitting)])
-        return [self._finished(request, fitting) for request, fitting in zip(requests, begun, strict=True)]
+        answered = [self._answered(fitting) for fitting in begun]
+        self._enhancement.enhance(_enhanceable(requests, answered))
+        swaps = [self._finished(request, fitting) for request, fitting in zip(requests, answered, strict=True)]
+        self._enhancement.ended(began_s)
+        return swaps
 
     def _swap_one(self, request: SwapRequest) -> Swap:
         (swap,) = self.swap_batch([request])
@@ -150,6 +170,19 @@ class NeuralFaceEngine:
         for fitting in fittings:
             fitting.watch.add("swap", share_ms * len(fitting.fitted), took_ms)
 
+    def _answered(self, begun: Fitting | Exception) -> Fitting | Exception:
+        """The frame with all its faces answered: by a run of its own where none for several frames did it."""
+        unanswered = [] if isinstance(begun, Exception) else [face for face in begun.fitted if face.answer is None]
+        if isinstance(begun, Exception) or not unanswered:
+            return begun
+        begun.watch.resume()
+        try:
+            self._answer(unanswered)
+        except Exception as error:  # noqa: BLE001 - a network may raise anything; the other calls' frames go on
+            return error
+        begun.watch.mark("swap")
+        return begun
+
     def _answer(self, faces: Sequence[FittedFace]) -> None:
         crops = [face.crop for face in faces]
         answers = self.swapper.swap(crops, [face.latent for face in faces])
@@ -171,12 +204,7 @@ class NeuralFaceEngine:
     def _finish(self, wearer: NeuralFaceWearer, begun: Fitting | Exception) -> Swap:
         if isinstance(begun, Exception):
             raise begun
-        unanswered = [face for face in begun.fitted if face.answer is None]
-        if unanswered:
-            begun.watch.resume()
-            self._answer(unanswered)
-            begun.watch.mark("swap")
-        return wearer.finish(begun)
+        return replace(wearer.finish(begun), enhancement=wearer.enhancement.report)
 
     def _count(self, error: Exception) -> None:
         """End the process when the networks fail again and again."""
@@ -199,6 +227,17 @@ class NeuralFaceEngine:
         if face_alignment.nose_offset(face.points) > MAX_NOSE_OFFSET:
             raise portrait_rules.turned_away()
         return face.points
+
+
+def _enhanceable(
+    requests: Sequence[SwapRequest], answered: Sequence[Fitting | Exception]
+) -> list[tuple[CallEnhancement, Fitting]]:
+    """The frames that an enhancer may add to, each with its call's wish."""
+    return [
+        (request.wearer.enhancement, fitting)
+        for request, fitting in zip(requests, answered, strict=True)
+        if isinstance(request.wearer, NeuralFaceWearer) and isinstance(fitting, Fitting)
+    ]
 
 
 def _side_px(face: FoundFace) -> float:

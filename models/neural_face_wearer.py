@@ -14,7 +14,8 @@ from models import face_alignment, face_templates, neural_paste
 from models.carried_faces import CarriedFaces, FaceCarrier
 from models.crop_colour import CropColour
 from models.crop_edges import core
-from models.engines import FaceBox, Frame, Swap, SwapRequest
+from models.engines import EnhancerWish, FaceBox, Frame, Swap, SwapRequest
+from models.enhancer_stage import CallEnhancement
 from models.face_blur import blur_box
 from models.face_casting import Bare, Casting
 from models.fitting import FittedFace, Fitting
@@ -44,6 +45,7 @@ class NeuralFaceWearer:
         self._swap_one = swap_one
         self._casting: Casting | None = None
         self._colours: dict[int, CropColour] = {}
+        self.enhancement = CallEnhancement()
 
     def wear(self, identity: Any) -> None:
         """Wear what `prepare` made from the next frame on, or nothing (all is blurred); all state starts afresh."""
@@ -52,6 +54,11 @@ class NeuralFaceWearer:
         self._casting = None if identity is None else identity.casting()
         self._carrier.reset()
         self._colours.clear()
+        self.enhancement.forget()
+
+    def enhance(self, wish: EnhancerWish) -> None:
+        """Enhance as wished from the next frame on; what there is fades over into it."""
+        self.enhancement.wish = wish
 
     def swap(self, frame: Frame, time_s: float) -> Swap:
         """Swap or blur every face of `frame`, in place; all of it without an identity or trust in its faces.
@@ -64,6 +71,7 @@ class NeuralFaceWearer:
         """Trust nothing of what was seen: a network failed over it."""
         self._carrier.reset()
         self._colours.clear()
+        self.enhancement.forget()
         if self._casting is not None:
             self._casting.reset()
 
@@ -121,7 +129,9 @@ class NeuralFaceWearer:
         colour = self._colours.setdefault(face.face.track_id, CropColour())
         skin = np.minimum(face.alpha, core(self._swapper.size_px))
         toned = colour.matched(face.answer.picture, face.crop, skin)
-        neural_paste.paste(frame, toned, face.alpha, face.to_crop)
+        detail = face.detail
+        pasted = (toned, face.alpha, face.to_crop) if detail is None else detail.over(toned, face.alpha, face.to_crop)
+        neural_paste.paste(frame, *pasted)
         return True
 
     def _forget(self, seen: CarriedFaces) -> None:

@@ -12,7 +12,7 @@ from mirage_rtc.chunk_leg import ChunkOut
 from mirage_rtc.face_mapping import CallMapping
 from mirage_rtc.grants import Grants
 from mirage_rtc.session_events import SessionEvent, SessionState
-from models.engines import Frame, Samples, VoiceProfile, VoiceSettings
+from models.engines import EnhancerWish, Frame, Samples, VoiceProfile, VoiceSettings
 from models.imported_voices import ImportedVoice
 from signaling.protocol import EngineState
 
@@ -79,6 +79,9 @@ class Call(Protocol):
 
     def set_muted(self, *, audio: bool, video: bool) -> None:
         """Mute either direction of capture."""
+
+    def set_enhancer(self, wish: EnhancerWish) -> None:
+        """Raises Unavailable `enhancer_missing`, BadInput `enhancer_unknown`."""
 
     def set_badge(self, visible: bool) -> None:
         """Raises Forbidden `badge_not_granted`."""

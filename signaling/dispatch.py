@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from mirage_rtc.errors import BadInput, TooLarge
 from models.engines import VoiceSettings
-from signaling import ice, mapping_message, protocol
+from signaling import enhancer_message, ice, mapping_message, protocol
 from signaling.calls import Call
 from signaling.chunk_socket import ChunkSocket, Verdict
 from signaling.limits import Limits
@@ -80,6 +80,8 @@ class Dispatch:
                 self._call.set_muted(audio=message.audio, video=message.video)
             case protocol.SetBadge():
                 self._call.set_badge(message.visible)
+            case enhancer_message.SetEnhancer():
+                self._call.set_enhancer(enhancer_message.to_wish(message))
 
     async def _negotiate(self, offer: protocol.Offer) -> None:
         if len(offer.sdp.encode(errors="replace")) > self._limits.sdp_bytes:

@@ -11,7 +11,9 @@ import msgspec
 
 from mirage_rtc.capture_marks import CaptureMark
 from mirage_rtc.errors import BadInput
+from mirage_rtc.session_events import EnhancerState
 from signaling.chunk_frame import CHUNK_RATE_HZ, CHUNK_SAMPLES, CHUNK_SAMPLES_MAX
+from signaling.enhancer_message import SetEnhancer
 from signaling.mapping_message import MappingChoice, SetMapping
 
 VERSION = 1
@@ -133,6 +135,7 @@ ClientMessage = (
     | SetPassthrough
     | SetMuted
     | SetBadge
+    | SetEnhancer
     | StartChunks
     | Report
     | Ping
@@ -203,6 +206,7 @@ class CallState(msgspec.Struct, frozen=True, kw_only=True):
     muted_audio: bool
     muted_video: bool
     badge: bool
+    enhancer: EnhancerState
     picture: Picture
     sound: Sound
     face_engine: str

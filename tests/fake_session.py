@@ -11,14 +11,14 @@ from collections.abc import Mapping
 import msgspec
 import numpy as np
 
-from mirage_rtc import face_mapping
+from mirage_rtc import enhancer_wishes, face_mapping
 from mirage_rtc.call_stats import SessionStats
 from mirage_rtc.chunk_leg import ChunkOut
 from mirage_rtc.errors import BadInput, Forbidden, NotFound, TooMany, Unavailable
 from mirage_rtc.face_mapping import CallMapping
 from mirage_rtc.grants import Grants
-from mirage_rtc.session_events import Closed, Notice, SessionEvent, SessionState, StateChanged
-from models.engines import Frame, Samples, VoiceProfile, VoiceSettings
+from mirage_rtc.session_events import Closed, EnhancerState, Notice, SessionEvent, SessionState, StateChanged
+from models.engines import EnhancerWish, Frame, Samples, VoiceProfile, VoiceSettings
 from models.imported_voices import ImportedVoice
 from signaling.calls import Emit
 from signaling.protocol import Engines
@@ -145,6 +145,11 @@ class FakeCall:
 
     def set_muted(self, *, audio: bool, video: bool) -> None:
         self.change(muted_audio=audio, muted_video=video)
+
+    def set_enhancer(self, wish: EnhancerWish) -> None:
+        enhancer_wishes.require(wish, ("gpen-256",))
+        asked = EnhancerState(mode=wish.mode, model=wish.model, fidelity=wish.fidelity, offers=("gpen-256",))
+        self.change(enhancer=asked)
 
     def set_badge(self, visible: bool) -> None:
         if not visible and not self.grants.badge_off:

@@ -71,6 +71,8 @@ REFUSED = [
     ('{"type":"set_voice","preset":"lower","reference":"clip:none"}', "reference_not_found"),
     ('{"type":"set_passthrough","face":true,"voice":false}', "passthrough_not_granted"),
     ('{"type":"set_badge","visible":false}', "badge_not_granted"),
+    ('{"type":"set_enhancer","mode":"auto","model":"gfpgan"}', "enhancer_unknown"),
+    ('{"type":"set_enhancer","mode":"auto","fidelity":1.5}', "message_bad"),
     ('{"type":"hello","version":1}', "message_bad"),
     ('{"type":"sudo"}', "message_bad"),
     ("}{", "message_bad"),
@@ -96,6 +98,7 @@ async def test_every_change_is_followed_by_the_state(tmp_path: Path) -> None:
         ({"type": "set_muted", "audio": True, "video": True}, {"muted_audio": True, "muted_video": True}),
         ({"type": "set_badge", "visible": False}, {"badge": False}),
         ({"type": "set_passthrough", "face": True, "voice": True}, {"passthrough_face": True}),
+        ({"type": "set_enhancer", "mode": "every", "fidelity": 0.25}, {}),
         ({"type": "set_voice", "preset": "lower", "breath": 0.5, "gate_db": -50.0, "denoise": True}, {}),
     ]
     async with wire_server(tmp_path) as server:
@@ -105,6 +108,8 @@ async def test_every_change_is_followed_by_the_state(tmp_path: Path) -> None:
                 await socket.send_json(message)
                 state = await until(socket, "state")
                 assert state | expected == state
+            assert (state["enhancer"]["mode"], state["enhancer"]["fidelity"]) == ("every", 0.25)
+            assert state["enhancer"]["offers"] == ["gpen-256"]
             assert state["voice"]["preset"] == "lower"
             assert state["voice"]["breath"] == 0.5
             assert (state["voice"]["gate_db"], state["voice"]["denoise"]) == (-50.0, True)

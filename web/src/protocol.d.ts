@@ -2,7 +2,7 @@
 
 export type ProtocolVersion = 1;
 export type Subprotocol = "mirage.v1";
-export type ClientMessage = Hello | Offer | Candidate | SetIdentity | SetMapping | SetVoice | SetPassthrough | SetMuted | SetBadge | StartChunks | Report | Ping | Bye;
+export type ClientMessage = Hello | Offer | Candidate | SetIdentity | SetMapping | SetVoice | SetPassthrough | SetMuted | SetBadge | SetEnhancer | StartChunks | Report | Ping | Bye;
 export type ServerMessage = Welcome | Answer | State | Stats | Notice | Failure | Pong | Closing;
 
 /** The answer to `POST /v1/sessions`. */
@@ -53,6 +53,7 @@ export interface CallState {
   muted_audio: boolean;
   muted_video: boolean;
   badge: boolean;
+  enhancer: EnhancerState;
   picture: "card" | "frozen" | "live" | "passthrough" | "waiting";
   sound: "live" | "passthrough" | "silent" | "waiting";
   face_engine: string;
@@ -91,6 +92,18 @@ export interface Engines {
   voice_state: "closed" | "failed" | "ready" | "restarting" | "starting";
   voice_why?: string;
   ready: boolean;
+}
+
+/** What a call wishes of the face enhancer; `running` works on each `every`th frame, "" and 0 when none does.
+
+    `offers` are the names that this server has. */
+export interface EnhancerState {
+  mode?: "auto" | "every" | "off";
+  model?: "codeformer" | "gfpgan" | "gpen-256" | null;
+  fidelity?: number;
+  running?: string;
+  every?: number;
+  offers?: (string)[];
 }
 
 /** A message was refused; `about` is its type ("chunk" for a binary frame). The call goes on. */
@@ -211,6 +224,16 @@ export interface SetBadge {
   visible: boolean;
 }
 
+/** Restore the swapped face: never, as often as the server has time for, or every frame while it is not overloaded.
+
+    `model` is one of `offers` in the state, the first without it; `fidelity` (CodeFormer) 0 is sharpest, 1 nearest. */
+export interface SetEnhancer {
+  type: "set_enhancer";
+  mode: "auto" | "every" | "off";
+  model?: "codeformer" | "gfpgan" | "gpen-256" | null;
+  fidelity?: number;
+}
+
 /** Wear another face: the `id` of one of the identities in `welcome` or of an upload since. */
 export interface SetIdentity {
   type: "set_identity";
@@ -271,6 +294,7 @@ export interface State {
   muted_audio: boolean;
   muted_video: boolean;
   badge: boolean;
+  enhancer: EnhancerState;
   picture: "card" | "frozen" | "live" | "passthrough" | "waiting";
   sound: "live" | "passthrough" | "silent" | "waiting";
   face_engine: string;

@@ -1,0 +1,179 @@
+"""The enhancer in the engine: it adds to swaps that stand without it, and no fault of it costs or shows anything."""
+
+import functools
+import itertools
+
+import cv2
+import numpy as np
+import pytest
+
+from models.engines import EnhancerMode, EnhancerWish, Frame, IdentitySource, Swap, SwapRequest
+from models.enhancer_detail import FADE_FRAMES
+from models.enhancer_guard import FAILURES_TO_STOP
+from models.neural_face_engine import NeuralFaceEngine
+from models.neural_face_wearer import NeuralFaceWearer
+from tests.asset_frames import frames, with_golden
+from tests.enhancer_parts import FaultyEnhancer, enhanced_engine
+from tests.neural_parts import small_engine
+
+pytestmark = with_golden
+CLIP = "grid_bbaf2n.mpg"
+FIRST = IdentitySource(kind="mask", name="porcelain")
+SECOND = IdentitySource(kind="mask", name="carved")
+
+
+def call(
+    one: NeuralFaceEngine, mode: EnhancerMode = "every", *, fidelity: float = 0.0, identity: IdentitySource = FIRST
+) -> NeuralFaceWearer:
+    """A call that wears a mask and wishes for an enhancer."""
+    wearer = one.open(max_faces=1)
+    wearer.wear(one.prepare(identity))
+    wearer.enhance(EnhancerWish(mode=mode, fidelity=fidelity))
+    return wearer
+
+
+@functools.cache
+def near() -> Frame:
+    """One picture of the clip, from nearer: what an enhancer adds is finer than the clip's own pixels."""
+    return np.asarray(cv2.resize(frames(CLIP)[5], None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+def shown(wearer: NeuralFaceWearer, count: int, still: bool = False) -> list[Swap]:
+    """So many frames of the clip, or of one picture."""
+    clip = frames(CLIP)
+    return [wearer.swap((near() if still else clip[index]).copy(), index / 25) for index in range(count)]
+
+
+def sharpness(picture: Frame) -> float:
+    """How much it changes from pixel to pixel."""
+    return float(cv2.Laplacian(picture, cv2.CV_64F).var())
+
+
+@functools.cache
+def plain(count: int, still: bool = False) -> list[Frame]:
+    """The same without an enhancer."""
+    one = small_engine()
+    wearer = one.open(max_faces=1)
+    wearer.wear(one.prepare(FIRST))
+    return [swap.frame for swap in shown(wearer, count, still)]
+
+
+def test_a_face_is_enhanced_within_the_swap_and_nowhere_else() -> None:
+    """Coming over some frames; what the swap does not touch is touched by nobody."""
+    enhancer = FaultyEnhancer(first=10**6)
+    swaps = shown(call(enhanced_engine(enhancer)), FADE_FRAMES, still=True)
+    raw, swapped = near(), plain(FADE_FRAMES, still=True)
+    assert enhancer.runs == FADE_FRAMES
+    sharp = [sharpness(swap.frame) for swap in swaps]
+    assert sorted(sharp) == sharp
+    assert sharp[-1] > 1.008 * sharp[0]
+    enhanced, one = swaps[-1].frame, swapped[-1]
+    touched = cv2.dilate((one != raw).any(axis=2).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    np.testing.assert_array_equal(enhanced[~touched], raw[~touched])
+    assert swaps[-1].swapped == 1
+    assert (swaps[-1].enhancement.model, swaps[-1].enhancement.every) == ("codeformer", 1)
+    assert swaps[-1].stage_ms["enhance"] > 0
+
+
+def test_where_none_is_wished_nothing_changes() -> None:
+    """Bit by bit the swap, the enhancer is not asked."""
+    enhancer = FaultyEnhancer(first=10**6)
+    swaps = shown(call(enhanced_engine(enhancer), "off"), 4)
+    for swap, one in zip(swaps, plain(4), strict=True):
+        np.testing.assert_array_equal(swap.frame, one)
+    assert enhancer.runs == 0
+    assert swaps[-1].enhancement.every == 0
+
+
+def test_faces_of_two_calls_go_through_in_one_run_each_with_its_fidelity() -> None:
+    """And each call gets back what it would have had alone."""
+    enhancer = FaultyEnhancer(first=10**6)
+    one = enhanced_engine(enhancer)
+    alone = [shown(call(one, fidelity=share), 3, still=True)[-1].frame for share in (0.0, 0.6)]
+    pair = [call(one, fidelity=share) for share in (0.0, 0.6)]
+    enhancer.batches.clear()
+    enhancer.fidelities.clear()
+    raw = near()
+    for index in range(3):
+        answers = one.swap_batch([SwapRequest(wearer=each, frame=raw.copy(), time_s=index / 25) for each in pair])
+    assert enhancer.batches == [2, 2, 2]
+    assert enhancer.fidelities == [0.0, 0.6] * 3
+    for answer, wanted in zip(answers, alone, strict=True):
+        assert isinstance(answer, Swap)
+        np.testing.assert_array_equal(answer.frame, wanted)
+
+
+def test_between_its_runs_the_detail_stays_and_the_face_does_not_flicker() -> None:
+    """Every third frame enhanced changes from frame to frame no more than every frame, and is as sharp throughout."""
+    clip, counts, flicker, sharp = 24, [], {}, {}
+    for every in (1, 3):
+        enhancer = FaultyEnhancer(first=10**6)
+        one = enhanced_engine(enhancer)
+        one._enhancement.budget.every = every
+        seen = [swap.frame.astype(np.int16) for swap in shown(call(one, "auto"), clip)][FADE_FRAMES:]
+        flicker[every] = [float(np.abs(two - first).mean()) for first, two in itertools.pairwise(seen)]
+        sharp[every] = [sharpness(picture.astype(np.uint8)) for picture in seen]
+        counts.append(enhancer.runs)
+    assert counts == [clip, clip // 3]
+    assert np.mean(flicker[3]) <= 1.02 * np.mean(flicker[1])
+    assert max(flicker[3]) <= 1.1 * max(flicker[1])
+    assert np.mean(sharp[3]) > 0.97 * np.mean(sharp[1])
+
+
+@pytest.mark.parametrize("fault", ["raises", "few", "constant", "noise", "raw"])
+def test_an_enhancer_that_fails_costs_nothing_and_is_switched_off(fault: str) -> None:
+    """Every frame is the plain swap, bit by bit, each fault is told, and after some the enhancer is left alone."""
+    enhancer = FaultyEnhancer(fault)
+    swaps = shown(call(enhanced_engine(enhancer)), FAILURES_TO_STOP + 2)
+    for swap, one in zip(swaps, plain(FAILURES_TO_STOP + 2), strict=True):
+        np.testing.assert_array_equal(swap.frame, one)
+    assert all(swap.swapped == 1 for swap in swaps)
+    assert all(swap.enhancement.fault for swap in swaps[:FAILURES_TO_STOP])
+    assert enhancer.runs == FAILURES_TO_STOP
+    assert (swaps[-1].enhancement.every, swaps[-1].enhancement.fault) == (0, "")
+
+
+def test_an_enhancer_that_hangs_is_waited_for_once() -> None:
+    """The frame goes out as it is, and so do those after it while the enhancer is at its first."""
+    enhancer = FaultyEnhancer("hangs", 1, 1)
+    swaps = shown(call(enhanced_engine(enhancer, late_s=0.05)), 4)
+    enhancer.free.set()
+    for swap, one in zip(swaps, plain(4), strict=True):
+        np.testing.assert_array_equal(swap.frame, one)
+    assert enhancer.runs == 1
+
+
+def test_a_detail_is_of_one_identity_and_of_tracks_that_are_trusted() -> None:
+    """Another face, or a call that starts afresh, has nothing of it."""
+    enhancer = FaultyEnhancer(first=10**6)
+    one = enhanced_engine(enhancer)
+    wearer = call(one)
+    shown(wearer, 4)
+    assert wearer.enhancement.details
+    wearer.reset()
+    assert not wearer.enhancement.details
+    shown(wearer, 4)
+    wearer.wear(one.prepare(SECOND))
+    assert not wearer.enhancement.details
+    enhancer.fault, enhancer.first = "raises", 1
+    (swap,) = shown(wearer, 1)
+    other = small_engine()
+    bare = other.open(max_faces=1)
+    bare.wear(other.prepare(SECOND))
+    np.testing.assert_array_equal(swap.frame, shown(bare, 1)[0].frame)
+
+
+def test_when_the_budget_ends_it_the_detail_fades() -> None:
+    """No step from sharp to plain; then the plain swap, and the next frames cost nothing."""
+    enhancer = FaultyEnhancer(first=10**6)
+    one = enhanced_engine(enhancer)
+    wearer = call(one)
+    shown(wearer, FADE_FRAMES, still=True)
+    one._enhancement.budget.every = 0
+    swaps = [wearer.swap(near().copy(), index / 25) for index in range(FADE_FRAMES, 2 * FADE_FRAMES)]
+    sharp = [sharpness(swap.frame) for swap in swaps[:-1]]
+    assert sorted(sharp, reverse=True) == sharp
+    assert sharp[0] > 1.008 * sharp[-1]
+    np.testing.assert_array_equal(swaps[-1].frame, plain(2 * FADE_FRAMES, still=True)[-1])
+    assert not wearer.enhancement.details
+    assert enhancer.runs == FADE_FRAMES
