@@ -3,6 +3,7 @@
 
 import { ClipRecorder, RECORD_S, readClip } from "./clip.js";
 import { find, make, roveRadios, say } from "./dom.js";
+import { ONLY, SLIDERS, changedWords, fineWords, microphoneOf, valuesOf, withValues } from "./voice_sliders.js";
 import { choiceWords, isImported } from "./words.js";
 
 /** @typedef {Required<import("./protocol.js").VoiceChoice>} Voice */
@@ -25,15 +26,6 @@ export function complete(voice) {
   };
 }
 
-/** @param {Voice} voice */
-export function fineWords(voice) {
-  const signed = `${voice.pitch_semitones > 0 ? "+" : voice.pitch_semitones < 0 ? "−" : ""}${Math.abs(voice.pitch_semitones)}`;
-  return {
-    pitch: `${signed} ${Math.abs(voice.pitch_semitones) === 1 ? "semitone" : "semitones"}`,
-    formant: `×${voice.formant_ratio.toFixed(2)}`, breath: `${Math.round(voice.breath * 100)} %`,
-  };
-}
-
 export class VoicePanel {
   /** @param {import("./store.js").Store} store @param {VoiceHooks} hooks */
   constructor(store, hooks) {
@@ -41,7 +33,8 @@ export class VoicePanel {
     this.hooks = hooks;
     this.box = find("voices", HTMLDivElement);
     this.fine = find("fine-tune", HTMLDetailsElement);
-    this.sliders = ["pitch", "formant", "breath"].map((id) => find(id, HTMLInputElement));
+    this.sliders = SLIDERS.map((id) => find(id, HTMLInputElement));
+    this.denoise = find("denoise", HTMLInputElement);
     this.words = find("clip-words", HTMLParagraphElement);
     this.recordButton = find("clip-record", HTMLButtonElement);
     this.uploadButton = find("clip-upload", HTMLButtonElement);
@@ -53,6 +46,7 @@ export class VoicePanel {
     this.recorder = new ClipRecorder(find("clip-progress", HTMLProgressElement));
     roveRadios(this.box);
     for (const slider of this.sliders) slider.oninput = () => this.#slid();
+    this.denoise.onchange = () => this.#slid();
     this.recordButton.onclick = () => void this.#record();
     this.uploadButton.onclick = () => this.file.click();
     this.file.onchange = () => void this.#upload();
@@ -98,17 +92,20 @@ export class VoicePanel {
 
   /** @param {string} name */
   #choose(name) {
-    if (name === CLIP.name) this.voice = complete({ preset: "custom", reference: this.clip });
-    else if (name === "custom") this.voice = complete({ preset: name, ...CUSTOM_START });
-    else this.voice = complete({ preset: name });
+    const kept = microphoneOf(this.voice);
+    if (name === CLIP.name) this.voice = complete({ preset: "custom", reference: this.clip, ...kept });
+    else if (name === "custom") this.voice = complete({ preset: name, ...CUSTOM_START, ...kept });
+    else this.voice = complete({ preset: name, ...kept });
     if (name === "custom") this.fine.open = true;
     this.hooks.choose(this.voice);
     this.#showSliders();
   }
 
   #slid() {
-    const [pitch = 0, formant = 1, breath = 0] = this.sliders.map((each) => each.valueAsNumber);
-    this.voice = { ...this.voice, pitch_semitones: pitch, formant_ratio: formant, breath };
+    const slid = /** @type {import("./voice_sliders.js").Values} */ (
+      Object.fromEntries(this.sliders.map((each) => [each.id, each.valueAsNumber]))
+    );
+    this.voice = withValues(this.voice, slid, this.denoise.checked);
     this.#showSliders();
     clearTimeout(this.timer);
     this.timer = setTimeout(() => {
@@ -117,25 +114,29 @@ export class VoicePanel {
     }, SEND_AFTER_MS);
   }
 
-  /** An imported voice has no breath, and less room for formants: beyond it sounds like nobody. */
+  /** Each kind of voice has sliders of its own; an imported one has less room for formants: beyond it sounds like nobody. */
   #fitSliders() {
-    const [, formant, breath] = this.sliders;
     const imported = isImported({ voice: this.voice });
-    if (breath) breath.disabled = imported;
-    if (formant) [formant.min, formant.max] = imported ? ["0.89", "1.12"] : ["0.7", "1.4"];
+    for (const slider of this.sliders) {
+      const only = /** @type {Record<string, string>} */ (ONLY)[slider.id];
+      const label = slider.closest("label");
+      if (label) label.hidden = only !== undefined && only !== (imported ? "imported" : "embedded");
+      if (slider.id === "formant") [slider.min, slider.max] = imported ? ["0.89", "1.12"] : ["0.7", "1.4"];
+    }
   }
 
   #showSliders() {
     this.#fitSliders();
     const words = fineWords(this.voice);
-    const values = [this.voice.pitch_semitones, this.voice.formant_ratio, this.voice.breath];
-    this.sliders.forEach((slider, at) => {
-      slider.valueAsNumber = values[at] ?? 0;
-      slider.setAttribute("aria-valuetext", [words.pitch, words.formant, words.breath][at] ?? "");
-      say(find(`${slider.id}-words`, HTMLOutputElement), [words.pitch, words.formant, words.breath][at] ?? "");
-    });
-    const changed = [values[0] && words.pitch, values[1] !== 1 && words.formant, values[2] && `breath ${words.breath}`].filter(Boolean);
-    say(find("fine-words", HTMLSpanElement), changed.join(", ") || "as the preset is");
+    const values = valuesOf(this.voice);
+    for (const slider of this.sliders) {
+      const id = /** @type {keyof typeof words} */ (slider.id);
+      slider.valueAsNumber = values[id];
+      slider.setAttribute("aria-valuetext", words[id]);
+      say(find(`${id}-words`, HTMLOutputElement), words[id]);
+    }
+    this.denoise.checked = this.voice.denoise;
+    say(find("fine-words", HTMLSpanElement), changedWords(this.voice) || "as the preset is");
   }
 
   async #record() {
