@@ -17,7 +17,7 @@ from tests.config_table import with_table
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 LICENSES = (ROOT / "LICENSES.md").read_text(encoding="utf-8")
-DOCUMENTS = ["README.md", "LICENSES.md", "turn/README.md"]
+DOCUMENTS = ["README.md", "LICENSES.md", "turn/README.md", "docs/performance.md"]
 
 
 def rows(section: str) -> dict[str, list[str]]:
