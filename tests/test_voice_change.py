@@ -10,6 +10,9 @@ from models.imported_voices import DELAY_MS
 from models.voice_change import FADE_MS, CallVoice, DelayLine, longest_hop_ms
 from models.voice_graph import HOPS_MS
 from models.voice_rack import VoiceRack
+from models.world_voice_engine import WorldVoiceEngine
+from tests import speech
+from tests.imported_lane import StandInImports
 from tests.scripted_voices import EMBEDDED_DELAY_MS, FACTORS, EmbeddedVoices, ScriptedImports, rack
 
 DISGUISE = VoiceSettings()
@@ -18,6 +21,7 @@ EIGHTH = VoiceSettings(preset="rvc:eighth")
 TENTH = VoiceSettings(preset="rvc:tenth")
 RATES_HZ = (16_000, 48_000)
 FADE = 48 * FADE_MS
+SPEECH = speech.speech(3.0, 48_000)
 
 
 class Call:
@@ -92,6 +96,25 @@ def test_no_change_of_voice_jumps(begins: VoiceSettings, wants: VoiceSettings) -
     assert call.voice.settings.preset == wants.preset
     heard = call.heard[round(DELAY_MS * 48) :]
     assert np.abs(np.diff(heard)).max() < 1.6 * 0.5 / FADE
+
+
+@pytest.mark.parametrize(("begins", "wants"), [(DISGUISE, EIGHTH), (EIGHTH, DISGUISE)], ids=["to", "from"])
+def test_the_real_engines_change_without_a_click_in_speech(begins: VoiceSettings, wants: VoiceSettings) -> None:
+    """WORLD and an imported voice's stream: nowhere in the second of the change is the sound rougher than elsewhere."""
+    imports = StandInImports()
+    imports.prewarm("eighth")
+    both = VoiceRack(WorldVoiceEngine(), imports)
+    voice = CallVoice(both, sample_rate_hz=48_000, hop_ms=40, settings=begins)
+    heard, changed = [], 0
+    for number, first in enumerate(range(0, 48 * 2800, 1920)):
+        heard.append(voice.convert(SPEECH[first : first + 1920]))
+        if number >= 35 and voice.switches == 0:
+            voice.prepare(wants)
+            changed = first + 1920
+    rough = np.abs(np.diff(np.concatenate(heard).astype(np.float64), 2))
+    near = slice(changed - 2400, changed + 4800)
+    assert voice.switches == 1
+    assert rough[near].max() <= 1.2 * max(rough[9600 : changed - 2400].max(), rough[changed + 4800 :].max())
 
 
 def test_the_delay_stays_over_every_later_change() -> None:

@@ -137,6 +137,21 @@ def test_a_voice_that_is_slow_for_its_hop_is_given_longer_ones() -> None:
     assert seated.fell == []
 
 
+def test_an_imported_voice_is_left_from_a_longer_hop_without_a_silent_one() -> None:
+    """The embedded voice knows one length: hops are cut so from when it is asked for, and the old voice takes them."""
+
+    async def play(one: Seated) -> None:
+        await one.until("rvc")
+        await one.say(60)
+        assert one.hops_ms[-1] == 60
+        one.seat.set_voice(ROBOT)
+        assert (await one.say(12)).min() >= 0.8 * 0.12
+        assert (one.seat.engine, one.seat.is_preparing) == ("embedded", False)
+
+    seated = run(EIGHTH, play, LaneHere(lambda engine, hop_ms: 36.0 if engine == "rvc" else 4.0))
+    assert seated.hops_ms[-1] == 40
+
+
 def test_longer_hops_than_60_ms_are_shown_and_taken_back() -> None:
     """The state comes, and goes when the machine is fast again."""
     cost = {"rvc": 46.0, "embedded": 4.0}
