@@ -18,12 +18,13 @@ from prometheus_client import CollectorRegistry
 from mirage_rtc.config import Config
 from mirage_rtc.errors import ConfigError
 from mirage_rtc.identities import IdentityVault
-from signaling import http_api, identity_api, page, voices_api
+from signaling import http_api, identity_api, page, saved_voices_api, voices_api
 from signaling.admission import Door
 from signaling.calls import Calls
 from signaling.http_rules import add_headers, coded_errors, own_origin
 from signaling.limits import KeyedBuckets, Limits
 from signaling.protocol import VoicePreset
+from signaling.saved_voices import SavedVoices
 from signaling.services import SERVICES, Services
 from signaling.tickets import Tickets
 from signaling.used_links import UsedLinks
@@ -69,7 +70,8 @@ def build_app(
     app = web.Application(middlewares=[coded_errors, own_origin], client_max_size=services.limits.upload_bytes)
     app[SERVICES] = services
     app[page.ROOT] = web_root
-    app.add_routes([*http_api.ROUTES, *identity_api.ROUTES, *voices_api.ROUTES, web.get("/{path:.*}", page.page)])
+    apis = (http_api, identity_api, voices_api, saved_voices_api)
+    app.add_routes([*(route for api in apis for route in api.ROUTES), web.get("/{path:.*}", page.page)])
     app.on_response_prepare.append(add_headers)
     app.on_shutdown.append(_leave)
     app.cleanup_ctx.append(_sweeping)
@@ -113,6 +115,7 @@ def _services(
         door=door,
         tickets=tickets,
         references=VoiceReferences(),
+        saved=SavedVoices(config.data_dir),
         limits=limits,
         joins_by_address=KeyedBuckets(limits.joins_per_s, limits.joins_burst),
         uploads_by_subject=KeyedBuckets(limits.uploads_per_s, limits.uploads_burst),

@@ -22,6 +22,7 @@ _ROOTS = {
     "Admission": protocol.Admission,
     "Gallery": protocol.Gallery,
     "VoiceReference": protocol.VoiceReference,
+    "SavedVoices": protocol.SavedVoices,
     "SessionView": protocol.SessionView,
 }
 _PLAIN = {"string": "string", "number": "number", "integer": "number", "boolean": "boolean", "null": "null"}

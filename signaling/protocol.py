@@ -353,6 +353,19 @@ class VoiceReference(msgspec.Struct, frozen=True, kw_only=True):
     title: str
 
 
+class SavedVoice(msgspec.Struct, frozen=True, kw_only=True):
+    """A voice that one saved; the answer to `PUT /v1/voices/presets/{name}`."""
+
+    name: str
+    voice: VoiceChoice
+
+
+class SavedVoices(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to `GET /v1/voices/presets`."""
+
+    presets: tuple[SavedVoice, ...]
+
+
 class SessionView(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to `GET /v1/sessions/{id}`."""
 

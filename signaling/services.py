@@ -13,6 +13,7 @@ from signaling.admission import Door
 from signaling.calls import Call, Calls
 from signaling.limits import InvalidWindow, KeyedBuckets, Limits
 from signaling.protocol import VoicePreset
+from signaling.saved_voices import SavedVoices
 from signaling.tickets import Tickets
 from signaling.voice_references import VoiceReferences
 from signaling.wire_metrics import WireMetrics
@@ -36,6 +37,7 @@ class Services:
     door: Door
     tickets: Tickets
     references: VoiceReferences
+    saved: SavedVoices
     limits: Limits
     joins_by_address: KeyedBuckets
     uploads_by_subject: KeyedBuckets

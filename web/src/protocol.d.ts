@@ -212,6 +212,17 @@ export interface Report {
   frames_dropped?: number | null;
 }
 
+/** A voice that one saved; the answer to `PUT /v1/voices/presets/{name}`. */
+export interface SavedVoice {
+  name: string;
+  voice: VoiceChoice;
+}
+
+/** The answer to `GET /v1/voices/presets`. */
+export interface SavedVoices {
+  presets: (SavedVoice)[];
+}
+
 /** The answer to `GET /v1/sessions/{id}`. */
 export interface SessionView {
   session_id: string;
