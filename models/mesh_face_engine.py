@@ -20,7 +20,7 @@ from models.face_landmarks import FaceLandmarker, roi_from_detection, roi_from_l
 from models.face_mesh import Points
 from models.face_tracker import FaceTracker, TrackedFace, Tracks
 from models.geometry import Floats
-from models.portrait import WornFace, make_portrait
+from models.portrait import WornFace, make_portrait, worth
 from models.runtime import LiteRTNetwork
 from models.stage_watch import StageWatch
 from models.store import Store
@@ -46,11 +46,11 @@ class MeshFaceEngine:
             mask_art.worn(mask.name)
 
     def prepare(self, source: IdentitySource) -> WornFace:
-        """Make an identity of a mask (KeyError for an unknown one) or a portrait (see `PortraitError`)."""
+        """An identity of a mask (KeyError for an unknown one) or the best of its portraits (see `PortraitError`)."""
         if source.kind == "mask":
             return mask_art.worn(source.name)
-        picture = portrait_rules.picture(source)
-        return make_portrait(picture, self._only_face(picture))
+        looked = [(picture, self._only_face(picture)) for picture in portrait_rules.pictures(source)]
+        return make_portrait(*max(looked, key=lambda seen: worth(seen[1])))
 
     def open(self, *, max_faces: int) -> "MeshFaceWearer":
         """State for one call in which up to `max_faces` faces wear the identity."""

@@ -58,7 +58,7 @@ def make_portrait(picture: Frame, landmarks: face_mesh.Points) -> WornFace:
     Raises `PortraitError` for a face too small or turned too far.
     """
     yaw_deg, _ = face_mesh.yaw_pitch_deg(landmarks)
-    _check(landmarks, yaw_deg)
+    worth(landmarks)
     crop, points = _crop(picture, landmarks)
     skin = _skin_membership(crop, points)
     cleaned = _replace_with_skin(crop, points, skin)
@@ -75,11 +75,17 @@ def make_portrait(picture: Frame, landmarks: face_mesh.Points) -> WornFace:
     )
 
 
-def _check(landmarks: face_mesh.Points, yaw_deg: float) -> None:
-    extent = np.ptp(landmarks[face_mesh.OVAL, :2], axis=0)
-    portrait_rules.require_size(float(extent.max()))
+def worth(landmarks: face_mesh.Points) -> float:
+    """How much of a face its picture shows, in pixels: the larger and the more frontal, the more.
+
+    Raises `PortraitError` for a face too small or turned too far.
+    """
+    extent_px = float(np.ptp(landmarks[face_mesh.OVAL, :2], axis=0).max())
+    portrait_rules.require_size(extent_px)
+    yaw_deg, _ = face_mesh.yaw_pitch_deg(landmarks)
     if abs(yaw_deg) > MAX_YAW_DEG:
         raise portrait_rules.turned_away()
+    return extent_px * float(np.cos(np.radians(yaw_deg)))
 
 
 def _crop(picture: Frame, landmarks: face_mesh.Points) -> tuple[Frame, face_mesh.Points]:

@@ -52,7 +52,7 @@ class PaintedFaceEngine:
 
     def prepare(self, source: IdentitySource) -> int:
         """The identity's grey."""
-        if source.portrait is not None and not source.portrait.any():
+        if source.portrait is not None and not all(picture.any() for picture in (source.portrait, *source.more)):
             raise PortraitError("portrait_no_face", "Choose a picture with a face.")
         return SHADES.get(source.name, 120)
 

@@ -153,3 +153,16 @@ def test_masks_are_prepared_once() -> None:
 def _cut(picture: Frame, box: media.Box) -> Frame:
     x0, y0, x1, y1 = (round(value) for value in box)
     return picture[y0:y1, x0:x1]
+
+
+def test_of_several_portraits_the_largest_frontal_one_is_worn() -> None:
+    """Wherever it stands among them; one that is unusable is refused although it would not be worn."""
+    large = media.still("man_a")
+    small = np.asarray(cv2.resize(large, None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA), np.uint8)
+    tiny = np.asarray(cv2.resize(large, None, fx=0.15, fy=0.15, interpolation=cv2.INTER_AREA), np.uint8)
+    alone = portrait(large)
+    for first, *more in ((large, small), (small, large)):
+        worn = engine().prepare(IdentitySource(kind="portrait", name="p", portrait=first, more=tuple(more)))
+        np.testing.assert_array_equal(worn.texture, alone.texture)
+    with pytest.raises(PortraitError):
+        engine().prepare(IdentitySource(kind="portrait", name="p", portrait=large, more=(tiny,)))
