@@ -12,7 +12,7 @@ import pytest
 
 from mirage_rtc.lane_worker import LaneSpec
 from mirage_rtc.session_events import StateChanged
-from models.engines import Frame
+from models.engines import EnhancerMode, EnhancerWish, Frame
 from tests import media
 from tests.arcface import FaceJudge, cosine
 from tests.asset_frames import MODELS, with_golden
@@ -36,6 +36,15 @@ def faulty_lane(**faults: int) -> LaneSpec:
         engine="tests.fakes:FaultyFaceEngine",
         pipeline="mirage_rtc.swap_pipeline:SwapPipeline",
         arguments={"inner": SMALL} | faults,
+    )
+
+
+def enhanced_lane(**fault: Any) -> LaneSpec:
+    """The small neural engine with an enhancer that has a fault."""
+    return LaneSpec(
+        engine="tests.enhancer_parts:EnhancedNeuralEngine",
+        pipeline="mirage_rtc.swap_pipeline:SwapPipeline",
+        arguments=fault,
     )
 
 
@@ -101,6 +110,41 @@ async def test_nothing_leaks_when_a_network_fails(tmp_path: Path, fault: dict[st
     async with live_call(tmp_path, clip, media.speech("man"), face=neural_lane(**fault), sound=voice_lane()) as call:
         await call.peer.until_seen(110)
         await until_swapped(call, 5)
+    assert_nothing_leaked(call, clip)
+
+
+async def until_enhanced(call: LiveCall, running: str) -> None:
+    """Wait until the state says that this enhancer works, or none."""
+    async with asyncio.timeout(60):
+        while call.session.state().enhancer.running != running:  # noqa: ASYNC110 - what is waited for sets no event
+            await asyncio.sleep(0.05)
+
+
+async def test_an_enhancer_is_changed_in_a_call_without_a_raw_frame(tmp_path: Path) -> None:
+    """On, off and on again, between two frames of the same media; the state says which works."""
+    clip = media.talking_head("man_a")
+    async with live_call(tmp_path, clip, media.speech("man"), face=enhanced_lane(), sound=voice_lane()) as call:
+        steps: list[tuple[EnhancerMode, str]] = [("every", "codeformer"), ("off", ""), ("auto", "codeformer")]
+        for mode, running in steps:
+            call.session.set_enhancer(EnhancerWish(mode=mode, fidelity=0.0))
+            await until_enhanced(call, running)
+            await until_swapped(call, 10)
+        assert call.session.state().enhancer.offers == ("codeformer",)
+    assert_nothing_leaked(call, clip)
+
+
+@pytest.mark.parametrize("fault", ["raw", "hangs"])
+async def test_nothing_leaks_when_the_enhancer_fails(tmp_path: Path, fault: str) -> None:
+    """It gives the raw face back, or nothing ever: swaps are shown without it, the lane stays, it is given up."""
+    clip = media.talking_head("man_a")
+    lane = enhanced_lane(fault=fault, first=5, last=10_000)
+    async with live_call(tmp_path, clip, media.speech("man"), face=lane, sound=voice_lane()) as call:
+        call.session.set_enhancer(EnhancerWish(mode="every", fidelity=0.0))
+        await until_enhanced(call, "codeformer")
+        await until_enhanced(call, "")
+        await until_swapped(call, 20)
+    states = [event.state.face_engine_state for event in call.events if isinstance(event, StateChanged)]
+    assert set(states) == {"ready"}
     assert_nothing_leaked(call, clip)
 
 

@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
-from mirage_rtc.inference import Lane, LaneDown
+from mirage_rtc.inference import Lane, LaneDown, Served
 from mirage_rtc.lane_worker import LaneSpec
 from mirage_rtc.seats import FaceSeat
+from mirage_rtc.swap_pipeline import EnhanceFace, SwapFrame, SwappedFrame
+from models.engines import EnhancerWish
 from tests.call_parts import MASK_A, MASK_B, SHADE_A, SHADE_B, lanes, luma, picture
 
 
@@ -40,6 +43,41 @@ async def test_a_face_seat_follows_what_is_worn_and_a_new_worker() -> None:
                 await asyncio.sleep(0.01)
         assert abs(luma((await seat.swap(picture(), 0.3)).i420) - SHADE_B) < 3
         await seat.close()
+
+
+class _NotingLane:
+    """Takes every job and notes it; `epoch` is set by hand."""
+
+    epoch = 1
+
+    def __init__(self) -> None:
+        self.jobs: list[Any] = []
+
+    async def run(self, job: Any, *, settling: bool = False, call_id: str = "") -> None:
+        """Note it."""
+        self.jobs.append(job)
+
+    async def run_frame(self, job: SwapFrame, *, call_id: str, patience_s: float) -> Served:
+        """Note it, and give the picture back."""
+        self.jobs.append(job)
+        swapped = SwappedFrame(i420=job.i420, faces=(), stage_ms={}, cpu_ms=0.0)
+        return Served(value=swapped, waited_ms=0.0, batch=1)
+
+
+async def test_a_wish_for_an_enhancer_goes_ahead_of_the_next_frame_once_and_again_to_a_new_worker() -> None:
+    """A worker begins with none, so nothing is said when none is wished."""
+    lane = _NotingLane()
+    seat = FaceSeat(lane, call_id="one", max_faces=1)  # type: ignore[arg-type]
+    seat.wear(MASK_A)
+    wish = EnhancerWish(mode="auto", fidelity=0.5)
+    for step, wished in enumerate((EnhancerWish(), wish, wish, wish, EnhancerWish())):
+        lane.epoch = 2 if step >= 3 else 1
+        seat.enhance(wished)
+        await seat.swap(picture(), step / 10)
+    kinds = [type(job).__name__ for job in lane.jobs]
+    frame, enhance = "SwapFrame", "EnhanceFace"
+    assert kinds == ["OpenFace", frame, enhance, frame, frame, "OpenFace", enhance, frame, enhance, frame]
+    assert [job.wish.mode for job in lane.jobs if isinstance(job, EnhanceFace)] == ["auto", "auto", "off"]
 
 
 async def test_closing_a_seat_of_a_dead_lane_is_quiet() -> None:
