@@ -8,6 +8,7 @@ SwiftF0: Nieradzik 2025, arXiv 2508.18440; its wheel (MIT, `pip install swift-f0
 the file alone. Sizes and thresholds below are its own, release 0.3.
 """
 
+import dataclasses
 import importlib.util
 from pathlib import Path
 from typing import Protocol
@@ -160,6 +161,9 @@ class _TrackedStream:
 def choose_pitch(networks: VoiceNetworkStore, placement: Placement, *, half: bool) -> tuple[PitchTracker, str]:
     """The best tracker there is, and why it is that one. Raises `VoiceRefused` or `NetworkError` for a broken RMVPE."""
     if PITCH.name in networks.ready():
+        # A graph that came ready made computes sizes while it runs, which only a CPU does.
+        foreign = networks.source(PITCH).file.endswith(".onnx")
+        placement = dataclasses.replace(placement, allow_cpu_nodes=placement.allow_cpu_nodes or foreign)
         return RmvpePitch(OnnxGraph(networks.graph(PITCH, half=half), placement=placement)), pitch_in_words(networks)
     path = swift_path()
     if path is None:

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from models import voice_pitch
 from models.model_spec import TensorSpec
 from models.rmvpe_front import SAMPLE_RATE_HZ
 from models.runtime import Array, NetworkError, Placement
-from models.voice_networks import GRAPH_NAME, PITCH, VoiceNetworkStore
+from models.voice_networks import GRAPH_NAME, PITCH, NetworkSource, VoiceNetworkStore, write_source
 from models.voice_pitch import (
     KEPT_MS,
     STEP_SAMPLES,
@@ -196,8 +197,29 @@ def test_rmvpe_is_taken_where_it_is_prepared_and_refused_where_it_is_broken(tmp_
     writer.output(PITCH.output, PITCH.given_shape)
     with networks.folders.adding(PITCH.name) as folder:
         (folder / GRAPH_NAME).write_bytes(writer.model())
+        write_source(folder, NetworkSource(file="rmvpe.pt", sha256="ab"))
     tracker, why = choose_pitch(networks, Placement(), half=False)
     assert (tracker.name, why) == ("RMVPE", "Pitch by RMVPE.")
     networks.graph(PITCH).write_bytes(b"changed")
     with pytest.raises((VoiceRefused, NetworkError)):
         choose_pitch(networks, Placement(), half=False)
+
+
+@pytest.mark.parametrize(("file", "allowed"), [("rmvpe.pt", False), ("rmvpe.onnx", True)])
+def test_only_a_ready_made_graph_may_leave_nodes_to_the_cpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, allowed: bool
+) -> None:
+    """It computes sizes while it runs; ours do not, and a node of theirs that left the GPU would be a fault."""
+    opened: list[Placement] = []
+
+    def graph(path: Path, *, placement: Placement) -> StandIn:
+        opened.append(placement)
+        return StandIn(lit)
+
+    monkeypatch.setattr(voice_pitch, "OnnxGraph", graph)
+    networks = VoiceNetworkStore(tmp_path)
+    with networks.folders.adding(PITCH.name) as folder:
+        (folder / GRAPH_NAME).write_bytes(b"graph")
+        write_source(folder, NetworkSource(file=file, sha256="ab"))
+    choose_pitch(networks, Placement(provider="cuda"), half=True)
+    assert opened == [Placement(provider="cuda", allow_cpu_nodes=allowed)]
