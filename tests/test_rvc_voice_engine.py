@@ -1,5 +1,6 @@
 """Streams of imported voices: as many samples out as in, one delay, the same sound at every hop, no seam at a cut."""
 
+import gc
 import tracemalloc
 from dataclasses import replace
 from functools import cache
@@ -122,19 +123,19 @@ def test_a_formant_moves_neither_pitch_nor_delay_and_comes_without_a_click() -> 
 
 
 def test_what_a_stream_holds_does_not_grow() -> None:
-    """The second minute takes no more memory than the first."""
+    """Not in every half minute: what leaks does so in each, what caches exchange between them goes up and down."""
     one, hop = stream(voice_stand_ins.voice()), tone(1.2)[24_000:33_600]
+    held = []
     tracemalloc.start()
     try:
-        for _ in range(300):
-            one.convert(hop)
-        before = tracemalloc.get_traced_memory()[0]
-        for _ in range(300):
-            one.convert(hop)
-        grown = tracemalloc.get_traced_memory()[0] - before
+        for _ in range(4):
+            for _ in range(150):
+                one.convert(hop)
+            gc.collect()
+            held.append(tracemalloc.get_traced_memory()[0])
     finally:
         tracemalloc.stop()
-    assert grown < 100_000
+    assert np.diff(held[1:]).min() < 50_000
 
 
 def test_what_is_no_number_is_silence() -> None:
@@ -199,6 +200,7 @@ def test_a_hop_that_is_on_no_rung_is_refused(samples: int) -> None:
         VoiceSettings(preset="grace", index_rate=1.1),
         VoiceSettings(preset="grace", index_rate=float("nan")),
         VoiceSettings(preset="grace", protect=0.6),
+        VoiceSettings(preset="grace", gate_db=-10.0),
         VoiceSettings(preset="grace", reference=VoiceProfile(values={})),
         VoiceSettings(preset="other"),
     ],

@@ -61,6 +61,22 @@ export class Api {
     return (await this.#ask("/v1/voices/reference", { method: "POST", body: wav, headers })).json();
   }
 
+  /** @returns {Promise<import("./protocol.js").SavedVoice[]>} */
+  async savedVoices() {
+    return (await (await this.#ask("/v1/voices/presets")).json()).presets;
+  }
+
+  /** @param {string} name @param {import("./protocol.js").VoiceChoice} voice */
+  async saveVoice(name, voice) {
+    const headers = { "Content-Type": "application/json" };
+    await this.#ask(`/v1/voices/presets/${encodeURIComponent(name)}`, { method: "PUT", body: JSON.stringify(voice), headers });
+  }
+
+  /** @param {string} name */
+  async removeVoice(name) {
+    await this.#ask(`/v1/voices/presets/${encodeURIComponent(name)}`, { method: "DELETE" });
+  }
+
   /** @param {string} path @param {RequestInit & { headers?: Record<string, string> }} [init] @param {string} [token] */
   async #ask(path, init = {}, token = this.bearer()) {
     const headers = { ...init.headers, Authorization: `Bearer ${token}` };

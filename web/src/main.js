@@ -14,6 +14,7 @@ import { Live } from "./live.js";
 import { MappingPanel } from "./mapping_panel.js";
 import { Notices } from "./notices.js";
 import { Passthrough } from "./passthrough.js";
+import { SavedVoices } from "./saved_voices.js";
 import { SignalSocket } from "./socket.js";
 import { Stage } from "./stage.js";
 import { report } from "./stats.js";
@@ -59,6 +60,12 @@ new VoicePanel(store, {
   choose: (voice) => socket.send({ type: "set_voice", ...voice }),
   reference: (wav) => api.reference(wav),
   microphone: () => devicePanel.choice().microphone,
+});
+new SavedVoices(store, {
+  list: () => api.savedVoices(),
+  save: (name, voice) => api.saveVoice(name, voice),
+  remove: (name) => api.removeVoice(name),
+  wear: (voice) => socket.send({ type: "set_voice", ...voice }),
 });
 new MappingPanel(store, (mapping) => socket.send({ type: "set_mapping", ...mapping }));
 new Passthrough(store, (on) => socket.send({ type: "set_passthrough", face: on, voice: on }));
