@@ -57,10 +57,20 @@ class InSwapper:
 
 
 def open_inswapper(path: Path, opener: GraphOpener) -> InSwapper:
-    """Load an inswapper file with its batch opened. Raises `NetworkError` for any other file."""
+    """Load an inswapper file with its batch opened; as it is where a GPU refuses that, one face a run.
+
+    Raises `NetworkError` for any other file.
+    """
     emap = neural_graph.last_initializer(path)
     content = neural_graph.with_open_batch(path.read_bytes())
-    return InSwapper(opener.open(path, INSWAPPER_CONTRACT, shapes=FACES, content=content), emap)
+    try:
+        return InSwapper(opener.open(path, INSWAPPER_CONTRACT, shapes=FACES, content=content), emap)
+    except NetworkError as refused:
+        if opener.provider == "cpu":
+            raise
+        graph = opener.open(path, INSWAPPER_CONTRACT, shapes=FACES)
+        opener.said.append(f"one face a run: {refused.sentence}")
+        return InSwapper(graph, emap)
 
 
 def open_first_inswapper(paths: Sequence[Path], opener: GraphOpener) -> tuple[InSwapper, Path, tuple[str, ...]]:

@@ -3,6 +3,7 @@
 import functools
 import os
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from models import face_templates
 from models.graph_opener import GraphOpener
 from models.inswapper import SIZE_PX, InSwapper, alignment, open_first_inswapper, open_inswapper
-from models.model_spec import TensorSpec
+from models.model_spec import GraphContract, TensorSpec
 from models.neural_face_catalog import INSWAPPER_CONTRACT
 from models.neural_graph import last_initializer, with_open_batch
 from models.runtime import NetworkError, OnnxGraph, Placement
@@ -156,3 +157,22 @@ def test_a_detector_is_no_swapper() -> None:
     """The wrong file under the right name: a sentence that names it, no crash."""
     with pytest.raises(NetworkError, match="det_500m.onnx"):
         open_inswapper(Path(ASSETS / "models" / "det_500m.onnx"), GraphOpener(None))
+
+
+@with_golden
+def test_where_a_gpu_refuses_an_open_batch_it_is_one_face_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is worked out from a batch's size may be left to the CPU, which is refused: slower then, and said."""
+
+    def picky(path: Path, contract: GraphContract, **options: Any) -> OnnxGraph:
+        if options.pop("content", None) is not None:
+            raise NetworkError("nodes are assigned to the CPU")
+        return OnnxGraph(path, contract)
+
+    opener = GraphOpener("cuda")
+    monkeypatch.setattr(opener, "open", picky)
+    crop = np.ascontiguousarray(inswapper_target("inswapper_narrow")[..., ::-1])
+    opened = open_inswapper(NARROW / "inswapper_narrow.onnx", opener)
+    latent = opened.latent(golden()["embedding"])
+    wanted = swapper().swap([crop], [latent])[0].picture
+    np.testing.assert_array_equal(opened.swap([crop], [latent])[0].picture, wanted)
+    assert opener.said == ["one face a run: nodes are assigned to the CPU"]

@@ -94,13 +94,12 @@ def test_the_cpu_s_answer_is_made_once_for_the_bytes_of_a_network(
     """The next start reads it; other bytes under the same name, or a damaged file, are computed anew."""
     loaded: list[Path] = []
 
-    class Counted(OnnxGraph):
-        def __init__(self, path: Path, *args: Any, **options: Any) -> None:
-            loaded.append(path)
-            super().__init__(path, *args, **options)
+    def counted(path: Path, **options: Any) -> OnnxGraph:
+        loaded.append(path)
+        return OnnxGraph(path, **options)
 
     graph = OnnxGraph(Path("net.onnx"), content=SOUND)
-    monkeypatch.setattr(trusted_graph, "OnnxGraph", Counted)
+    monkeypatch.setattr(trusted_graph, "OnnxGraph", counted)
     folder = tmp_path / "answers"
     for _ in range(2):
         require_agreement(Path("net.onnx"), graph, CONTRACT, content=SOUND, answers=folder)
