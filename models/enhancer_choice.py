@@ -11,7 +11,7 @@ from models import codeformer_store, codeformer_torch
 from models.engines import EnhancerName
 from models.enhancer import Enhancer, EnhancerKind
 from models.enhancer_graph import CODEFORMER_KIND, GFPGAN_KIND, GPEN_KIND, GraphEnhancer
-from models.enhancer_guard import GuardedEnhancer
+from models.enhancer_guard import OPEN_S, GuardedEnhancer
 from models.face_options import EnhancerChoice
 from models.graph_opener import GraphOpener
 from models.neural_face_catalog import CODEFORMER, GFPGAN_1_4, GPEN_256
@@ -20,6 +20,8 @@ from models.store import ModelMissing, Store
 
 FACES = StaticShapes(batches=(1, 2, 4))
 """A face of CodeFormer fills most of a GPU by itself."""
+BUILD_S = 900.0
+"""TensorRT builds a network that is new to it for minutes; the lane has an hour."""
 KINDS: dict[EnhancerName, EnhancerKind] = {kind.name: kind for kind in (CODEFORMER_KIND, GPEN_KIND, GFPGAN_KIND)}
 """In the order of preference."""
 
@@ -39,7 +41,9 @@ def open_enhancers(
         except ModelMissing as missing:
             said += [missing.sentence] if choice == name else []
             continue
-        guarded = GuardedEnhancer(KINDS[name], make, clock=time.monotonic)
+        # On a GPU nothing else may be done while a run is captured, so TensorRT's building is waited for.
+        open_s = BUILD_S if opener.provider == "tensorrt" else OPEN_S
+        guarded = GuardedEnhancer(KINDS[name], make, clock=time.monotonic, open_s=open_s)
         said.append(guarded.off or f"Enhancer {name}.")
         opened += [] if guarded.off else [guarded]
     return tuple(opened), tuple(said)

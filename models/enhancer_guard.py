@@ -17,8 +17,8 @@ LATE_S = 0.25
 """Longer than any GPU takes over a batch, and far less than a lane may take over a frame."""
 HANG_S = 5.0
 """Without an answer for so long there will be none."""
-OPEN_S = 40.0
-"""TensorRT builds for minutes what it does not know yet; a lane has less time to start."""
+OPEN_S = 25.0
+"""How long whoever opens it waits: three of them are well within the time that a lane has to start."""
 FAILURES_TO_STOP = 5
 """In a row: the enhancer is switched off for this worker, since each try costs time that calls need."""
 
@@ -38,9 +38,15 @@ class GuardedEnhancer:
     """One enhancer behind its thread, which also opens it. `off` says why it is not asked any more, empty till then."""
 
     def __init__(
-        self, kind: EnhancerKind, make: Callable[[], Enhancer], *, clock: Clock, late_s: float = LATE_S
+        self,
+        kind: EnhancerKind,
+        make: Callable[[], Enhancer],
+        *,
+        clock: Clock,
+        late_s: float = LATE_S,
+        open_s: float = OPEN_S,
     ) -> None:
-        """Waits until the enhancer is open, or `OPEN_S`; frames are swapped without it until then."""
+        """Waits until the enhancer is open, or `open_s`; frames are swapped without it until then."""
         self.kind = kind
         self.off = ""
         self._make = make
@@ -52,7 +58,12 @@ class GuardedEnhancer:
         self._open = threading.Event()
         # A daemon: a network that hangs must not keep the process from ending.
         threading.Thread(target=self._serve, name=f"enhancer-{kind.name}", daemon=True).start()
-        self._open.wait(OPEN_S)
+        self._open.wait(open_s)
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is open, and not off."""
+        return self._open.is_set() and not self.off
 
     def enhance(self, crops: Sequence[Frame], fidelities: Sequence[float]) -> list[Frame]:
         """As the enhancer. Raises `NetworkError` when it fails, is late, is still at a late job, or is off."""

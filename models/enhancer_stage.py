@@ -101,7 +101,7 @@ class EnhancerStage:
     def _every(self, wish: EnhancerWish) -> int:
         """Of how many frames one is enhanced; 0 of none."""
         guarded = self._enhancers.get(self._model(wish) or "gfpgan")
-        if wish.mode == "off" or guarded is None or guarded.off:
+        if wish.mode == "off" or guarded is None or not guarded.ready:
             return 0
         return min(self.budget.every, 1) if wish.mode == "every" else self.budget.every
 

@@ -58,6 +58,24 @@ def test_one_that_cannot_be_opened_is_off_with_its_reason() -> None:
         one.enhance([CROP], [0.5])
 
 
+def test_frames_are_not_held_up_by_one_that_takes_long_to_open() -> None:
+    """TensorRT builds for minutes; from when it is open it is asked."""
+    free = threading.Event()
+
+    def make() -> FaultyEnhancer:
+        free.wait(20)
+        return FaultyEnhancer(first=10**6)
+
+    one = GuardedEnhancer(CODEFORMER_KIND, make, clock=time.monotonic, late_s=5, open_s=0.01)
+    assert (one.ready, one.off) == (False, "")
+    with pytest.raises(NetworkError, match="opened still"):
+        one.enhance([CROP], [0.5])
+    free.set()
+    assert one._open.wait(20)
+    assert one.ready
+    assert len(one.enhance([CROP], [0.5])) == 1
+
+
 @pytest.mark.parametrize("fault", ["raises", "few"])
 def test_failures_in_a_row_switch_it_off(fault: str) -> None:
     """With a reason, and then it is not asked any more; one success in between starts the count again."""
