@@ -11,7 +11,7 @@ from mirage_rtc.inference import Lane, LaneDown, Served
 from mirage_rtc.lane_worker import LaneSpec
 from mirage_rtc.seats import FaceSeat
 from mirage_rtc.swap_pipeline import EnhanceFace, SwapFrame, SwappedFrame
-from models.engines import EnhancerWish
+from models.engines import EnhancerWish, FaceMapping
 from tests.call_parts import MASK_A, MASK_B, SHADE_A, SHADE_B, lanes, luma, picture
 
 
@@ -110,3 +110,21 @@ async def test_two_calls_whose_worker_dies_over_a_batch_wear_their_own_again() -
     for swapped in (before, after):
         assert abs(luma(swapped[0].i420) - SHADE_A) < 3
         assert abs(luma(swapped[1].i420) - SHADE_B) < 3
+
+
+async def test_face_mapping_and_enhancer_change_together_between_two_frames() -> None:
+    """No frame sees one without the others; a new worker begins with all of them."""
+    lane = _NotingLane()
+    seat = FaceSeat(lane, call_id="one", max_faces=1)  # type: ignore[arg-type]
+    mapping = FaceMapping(faces=(), others="blur", lock=True)
+    seat.wear(MASK_A)
+    await seat.swap(picture(), 0.0)
+    seat.wear(MASK_B, mapping)
+    seat.enhance(EnhancerWish(mode="auto", fidelity=0.5))
+    await seat.swap(picture(), 0.1)
+    lane.epoch = 2
+    await seat.swap(picture(), 0.2)
+    kinds = [type(job).__name__ for job in lane.jobs]
+    frame, enhance = "SwapFrame", "EnhanceFace"
+    assert kinds == ["OpenFace", frame, "WearFace", enhance, frame, "OpenFace", enhance, frame]
+    assert [(job.identity, job.mapping) for job in (lane.jobs[2], lane.jobs[5])] == [(MASK_B, mapping)] * 2

@@ -259,9 +259,11 @@ async def test_others_are_left_alone_only_while_passthrough_is_on(tmp_path: Path
         with pytest.raises(BadInput) as early:
             await session.set_mapping(bare)
         session.set_passthrough(face=True, voice=False)
-        await session.set_mapping(bare)
         chunks = session.open_chunks()
         path = chunks.leg.video
+        generation = path.gate.generation
+        await session.set_mapping(bare)
+        assert path.gate.generation > generation
         path.push(lambda: picture(128), size_px=(64, 64), capture_s=1.0, is_cheap=True)
         async with asyncio.timeout(10):
             while (mixed := await path.next()).kind != "passthrough":
