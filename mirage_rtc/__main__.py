@@ -290,7 +290,9 @@ def _engines_in_words(report: EngineReport, settings: Config) -> str:
     voice = ENGINES.get(report.voice_name, report.voice_name)
     words = f"Face: {face}, {report.face_state}. Voice: {voice}, {report.voice_state}."
     if settings.face_engine == "neural" and report.face_name != "neural":
-        return f"{words}\nThe neural face engine was asked for and does not run: {report.face_why}"
+        words += f"\nThe neural face engine was asked for and does not run: {report.face_why}"
+    if report.voice_offers or settings.voice_engine == "neural":
+        words += f"\n{report.voice_why[:1].upper()}{report.voice_why[1:].rstrip('.')}."
     return words
 
 

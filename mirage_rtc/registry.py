@@ -55,6 +55,8 @@ class EngineReport(msgspec.Struct, frozen=True, kw_only=True):
     voice_name: str
     voice_state: LaneState
     voice_why: str
+    voice_offers: bool
+    """Whether imported voices can be worn."""
     ready: bool
 
 
@@ -150,6 +152,7 @@ class Registry:
             voice_name=voice.engine_name,
             voice_state=voice.state,
             voice_why=voice.engine_why,
+            voice_offers=bool(voice.engine_extras),
             ready=not self._draining and all(lane.state == "ready" for lane in self._lanes()),
         )
 

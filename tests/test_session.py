@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
+from mirage_rtc.__main__ import _engines_in_words
+from mirage_rtc.config import load
 from mirage_rtc.consent import ConsentForm
 from mirage_rtc.errors import BadInput, Forbidden, NotFound
 from mirage_rtc.face_mapping import CallMapping, MappedPerson
@@ -322,6 +324,9 @@ async def test_an_imported_voice_is_worn_only_while_it_is_on_offer(tmp_path: Pat
     async with registry(tmp_path, voice=imported_lane.lane(tmp_path)) as (calls, _):
         session = await calls.admit(subject="x", grants=Grants())
         assert list(calls.imported_voices()) == ["rvc:grace"]
+        report, config = calls.engines(), load(None, {})
+        assert report.voice_offers
+        assert "Imported voices on stand-ins." in _engines_in_words(report, config)
         await session.set_voice(VoiceSettings(preset="rvc:grace"))
         assert session.state().voice.preset == "rvc:grace"
         refusals = []

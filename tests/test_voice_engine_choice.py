@@ -110,4 +110,4 @@ def test_a_voice_whose_graphs_are_of_no_use_is_refused_when_it_is_loaded(tmp_pat
 
     with pytest.raises((VoiceRefused, NetworkError)) as refused:
         load()
-    assert refused.value.sentence.endswith(".")
+    assert str(refused.value).endswith(".")
