@@ -202,6 +202,8 @@ class VoiceSettings:
 
     preset: str = "disguise"
     pitch_semitones: float = 0.0
+    auto_pitch: bool = False
+    """Bring the speaker to an imported voice's usual pitch, where that is on record; `pitch_semitones` comes on top."""
     formant_ratio: float = 1.0
     breath: float = 0.0
     reference: VoiceProfile | None = None

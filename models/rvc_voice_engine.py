@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import voice_front
+from models.auto_pitch import AutoPitch
 from models.engines import Samples, VoiceProfile, VoiceSettings, VoiceStream
 from models.resample import Resampler
 from models.runtime import Graph, OnnxGraph, Placement
@@ -54,6 +55,8 @@ class LoadedVoice:
     feature_width: int
     sample_rate_hz: int
     index: VoiceIndex | None = None
+    pitch_hz: float | None = None
+    """Its usual pitch, where it is known."""
 
     @property
     def frame_samples(self) -> int:
@@ -75,6 +78,7 @@ class RvcVoiceStream:
         self._down = Resampler(sample_rate_hz, LISTENING_HZ)
         self._up = Resampler(voice.sample_rate_hz, sample_rate_hz)
         self._ears = Listener(voice.content, voice.pitch)
+        self._auto = None if voice.pitch_hz is None else AutoPitch(voice.pitch_hz)
         self._guard = SeamGuard(voice.sample_rate_hz)
         self._timeline = VoiceTimeline(feature_width=voice.feature_width, frame_samples=voice.frame_samples, seed=_SEED)
         # A kept step of content begins LATE_MS before the end of what was heard, and is 20 ms of sound.
@@ -122,11 +126,17 @@ class RvcVoiceStream:
         """Commit the steps of 20 ms that are new."""
         heard = self._ears.hear(wave, watch)
         self._timeline.formant_ratio = self._settings.formant_ratio
-        ratio = 2 ** (self._settings.pitch_semitones / 12)
+        ratio = self._pitch_ratio(heard.pitch_hz)
         self._timeline.commit(
             self._frames(heard.content, heard.pitch_hz * ratio),
-            self._frames(heard.content_ahead, heard.pitch_ahead_hz * ratio),
+            self._frames(heard.content_ahead, heard.pitch_ahead_hz * ratio[-1]),
         )
+
+    def _pitch_ratio(self, pitch_hz: NDArray[np.float64]) -> NDArray[np.float64]:
+        """By how much each frame's pitch [n] is to be higher."""
+        ratio = 2 ** (self._settings.pitch_semitones / 12)
+        found = np.ones(len(pitch_hz)) if self._auto is None else self._auto.follow(pitch_hz)
+        return ratio * found if self._settings.auto_pitch else np.full(len(pitch_hz), ratio)
 
     def _frames(self, content: NDArray[np.float32], pitch_hz: NDArray[np.float64]) -> Frames:
         return Frames(features=self._features(content, pitch_hz), pitch_hz=pitch_hz)
@@ -195,6 +205,7 @@ class RvcVoiceEngine:
             feature_width=record.feature_width,
             sample_rate_hz=record.sample_rate_hz,
             index=self._voices.index(voice_id),
+            pitch_hz=record.pitch_hz,
         )
         warm(voice)
         return voice

@@ -116,6 +116,7 @@ class Dispatch:
             input_gain_db=message.input_gain_db,
             gate_db=message.gate_db,
             denoise=message.denoise,
+            auto_pitch=message.auto_pitch,
         )
 
     async def _start_chunks(self) -> None:

@@ -73,6 +73,7 @@ class VoiceChoice(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_on
     input_gain_db: Annotated[float, msgspec.Meta(ge=-20, le=20)] = 0.0
     gate_db: Annotated[float, msgspec.Meta(ge=-90, le=-20)] | None = None
     denoise: bool = False
+    auto_pitch: bool = False
 
 
 class SetVoice(VoiceChoice, tag="set_voice", forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -321,56 +322,6 @@ class Closing(msgspec.Struct, tag="closing", frozen=True, kw_only=True):
 
 
 ServerMessage = Welcome | Answer | State | Stats | Notice | Failure | Pong | Closing
-
-
-class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """The body of every HTTP error."""
-
-    code: str
-    sentence: str
-    retryable: bool
-
-
-class Admission(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to `POST /v1/sessions`."""
-
-    session_id: str
-    resume_token: str
-    resume_grace_s: float
-    signal_url: str
-
-
-class Gallery(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to `GET /v1/identities`; the answer to `POST /v1/identities` is one `IdentityChoice`."""
-
-    identities: tuple[IdentityChoice, ...]
-
-
-class VoiceReference(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to `POST /v1/voices/reference`; `reference` goes into `set_voice`."""
-
-    reference: str
-    title: str
-
-
-class SavedVoice(msgspec.Struct, frozen=True, kw_only=True):
-    """A voice that one saved; the answer to `PUT /v1/voices/presets/{name}`."""
-
-    name: str
-    voice: VoiceChoice
-
-
-class SavedVoices(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to `GET /v1/voices/presets`."""
-
-    presets: tuple[SavedVoice, ...]
-
-
-class SessionView(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to `GET /v1/sessions/{id}`."""
-
-    session_id: str
-    state: CallState
 
 
 _decoder: msgspec.json.Decoder[ClientMessage] = msgspec.json.Decoder(ClientMessage)

@@ -37,6 +37,7 @@ def _state_fields(call: Call, services: Services) -> dict[str, Any]:
         input_gain_db=voice.input_gain_db,
         gate_db=voice.gate_db,
         denoise=voice.denoise,
+        auto_pitch=voice.auto_pitch,
     )
     return fields
 

@@ -105,6 +105,16 @@ def test_the_pitch_follows_its_control_from_the_next_hop_on() -> None:
     assert one.fades == 0
 
 
+def test_a_speaker_is_brought_to_the_voice_s_usual_pitch() -> None:
+    """Who speaks at 220 Hz, to 440, without a fade; only if asked, and only where the voice's pitch is known."""
+    voice, sound = replace(voice_stand_ins.voice(), pitch_hz=440.0), tone(6.0)
+    for known, auto, wanted in ((voice, True, 440), (voice, False, 220), (voice_stand_ins.voice(), True, 220)):
+        one = stream(known, settings=VoiceSettings(preset="grace", auto_pitch=auto))
+        out = converted(one, sound, [120])
+        assert _pitch_hz(out[220_000:255_000]) == pytest.approx(wanted, rel=0.02)
+        assert one.fades == 0
+
+
 def test_a_formant_moves_neither_pitch_nor_delay_and_comes_without_a_click() -> None:
     """Up and down by two semitones while the tone sounds: 220 Hz throughout, over at the declared time, no fade."""
     one, sound, made = stream(voice_stand_ins.voice()), tone(4.0), []

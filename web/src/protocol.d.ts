@@ -286,6 +286,7 @@ export interface SetVoice {
   input_gain_db?: number;
   gate_db?: number | null;
   denoise?: boolean;
+  auto_pitch?: boolean;
 }
 
 /** Carry the media on this socket from now on (ICE failed); ends the session's WebRTC media. */
@@ -355,6 +356,7 @@ export interface VoiceChoice {
   input_gain_db?: number;
   gate_db?: number | null;
   denoise?: boolean;
+  auto_pitch?: boolean;
 }
 
 /** A voice that can be chosen by `name`; that of an imported one begins with "rvc:". */

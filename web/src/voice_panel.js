@@ -22,7 +22,7 @@ const CUSTOM_START = { pitch_semitones: 3, formant_ratio: 1.08 };
 export function complete(voice) {
   return {
     preset: "disguise", pitch_semitones: 0, formant_ratio: 1, breath: 0, reference: null,
-    index_rate: 0, protect: 0.33, input_gain_db: 0, gate_db: null, denoise: false, ...voice,
+    index_rate: 0, protect: 0.33, input_gain_db: 0, gate_db: null, denoise: false, auto_pitch: false, ...voice,
   };
 }
 
@@ -35,6 +35,7 @@ export class VoicePanel {
     this.fine = find("fine-tune", HTMLDetailsElement);
     this.sliders = SLIDERS.map((id) => find(id, HTMLInputElement));
     this.denoise = find("denoise", HTMLInputElement);
+    this.autoPitch = find("auto-pitch", HTMLInputElement);
     this.words = find("clip-words", HTMLParagraphElement);
     this.recordButton = find("clip-record", HTMLButtonElement);
     this.uploadButton = find("clip-upload", HTMLButtonElement);
@@ -46,7 +47,7 @@ export class VoicePanel {
     this.recorder = new ClipRecorder(find("clip-progress", HTMLProgressElement));
     roveRadios(this.box);
     for (const slider of this.sliders) slider.oninput = () => this.#slid();
-    this.denoise.onchange = () => this.#slid();
+    this.denoise.onchange = this.autoPitch.onchange = () => this.#slid();
     this.recordButton.onclick = () => void this.#record();
     this.uploadButton.onclick = () => this.file.click();
     this.file.onchange = () => void this.#upload();
@@ -105,7 +106,7 @@ export class VoicePanel {
     const slid = /** @type {import("./voice_sliders.js").Values} */ (
       Object.fromEntries(this.sliders.map((each) => [each.id, each.valueAsNumber]))
     );
-    this.voice = withValues(this.voice, slid, this.denoise.checked);
+    this.voice = { ...withValues(this.voice, slid, this.denoise.checked), auto_pitch: this.autoPitch.checked };
     this.#showSliders();
     clearTimeout(this.timer);
     this.timer = setTimeout(() => {
@@ -117,6 +118,8 @@ export class VoicePanel {
   /** Each kind of voice has sliders of its own; an imported one has less room for formants: beyond it sounds like nobody. */
   #fitSliders() {
     const imported = isImported({ voice: this.voice });
+    const auto = this.autoPitch.closest("label");
+    if (auto) auto.hidden = !imported;
     for (const slider of this.sliders) {
       const only = /** @type {Record<string, string>} */ (ONLY)[slider.id];
       const label = slider.closest("label");
@@ -136,6 +139,7 @@ export class VoicePanel {
       say(find(`${id}-words`, HTMLOutputElement), words[id]);
     }
     this.denoise.checked = this.voice.denoise;
+    this.autoPitch.checked = this.voice.auto_pitch;
     say(find("fine-words", HTMLSpanElement), changedWords(this.voice) || "as the preset is");
   }
 

@@ -8,7 +8,7 @@ import { GATE_OFF, changedWords, fineWords, microphoneOf, valuesOf, withValues }
 
 const PLAIN = {
   preset: "lower", pitch_semitones: 0, formant_ratio: 1, breath: 0, reference: null,
-  index_rate: 0, protect: 0.33, input_gain_db: 0, gate_db: null, denoise: false,
+  index_rate: 0, protect: 0.33, input_gain_db: 0, gate_db: null, denoise: false, auto_pitch: false,
 };
 
 test("what the sliders show goes back to the wire as it came", () => {
