@@ -7,8 +7,9 @@ from mirage_rtc.errors import BadInput, NotFound, Unavailable
 from signaling import peer_socket, views
 from signaling.callers import caller, enter
 from signaling.calls import Call
+from signaling.http_answers import Admission, SessionView
 from signaling.http_rules import json_response
-from signaling.protocol import SUBPROTOCOL, Admission, SessionView
+from signaling.protocol import SUBPROTOCOL
 from signaling.services import SERVICES
 
 SIGNAL_PATH = "/v1/signal"

@@ -22,7 +22,7 @@ from mirage_rtc.errors import (
     Unauthorized,
     Unavailable,
 )
-from signaling.protocol import Problem
+from signaling.http_answers import Problem
 from signaling.services import SERVICES, Services
 
 logger = logging.getLogger(__name__)

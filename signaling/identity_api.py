@@ -10,8 +10,9 @@ from mirage_rtc.errors import BadInput, Forbidden
 from signaling import uploads, views
 from signaling.callers import caller
 from signaling.calls import Call
+from signaling.http_answers import Gallery
 from signaling.http_rules import json_response
-from signaling.protocol import UNREADABLE, Gallery
+from signaling.protocol import UNREADABLE
 from signaling.services import SERVICES
 
 

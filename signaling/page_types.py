@@ -1,4 +1,4 @@
-"""Writes `web/src/protocol.d.ts` from `protocol.py`, so that the page is type-checked against the real wire.
+"""Writes `web/src/protocol.d.ts` from `protocol.py` and `http_answers.py`: the page is checked against the real wire.
 
 Run `python -m signaling.page_types` after a change of the protocol; a test fails while the file is stale.
 """
@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from signaling import protocol
+from signaling import http_answers, protocol
 
 HEADER = """// Generated from signaling/protocol.py by `python -m signaling.page_types`. Do not edit.
 """
@@ -18,12 +18,12 @@ TARGET = Path(__file__).resolve().parent.parent / "web" / "src" / "protocol.d.ts
 _ROOTS = {
     "ClientMessage": protocol.ClientMessage,
     "ServerMessage": protocol.ServerMessage,
-    "Problem": protocol.Problem,
-    "Admission": protocol.Admission,
-    "Gallery": protocol.Gallery,
-    "VoiceReference": protocol.VoiceReference,
-    "SavedVoices": protocol.SavedVoices,
-    "SessionView": protocol.SessionView,
+    "Problem": http_answers.Problem,
+    "Admission": http_answers.Admission,
+    "Gallery": http_answers.Gallery,
+    "VoiceReference": http_answers.VoiceReference,
+    "SavedVoices": http_answers.SavedVoices,
+    "SessionView": http_answers.SessionView,
 }
 _PLAIN = {"string": "string", "number": "number", "integer": "number", "boolean": "boolean", "null": "null"}
 

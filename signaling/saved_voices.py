@@ -13,7 +13,8 @@ from pathlib import Path
 import msgspec
 
 from mirage_rtc.errors import BadInput, NotFound, TooMany, Unavailable
-from signaling.protocol import UNREADABLE, SavedVoice, VoiceChoice
+from signaling.http_answers import SavedVoice
+from signaling.protocol import UNREADABLE, VoiceChoice
 
 FOLDER = "voice-presets"
 KEPT_PER_SUBJECT = 32

@@ -6,8 +6,9 @@ from aiohttp import web
 from mirage_rtc.errors import BadInput, TooLarge
 from signaling import uploads
 from signaling.callers import caller
+from signaling.http_answers import SavedVoices
 from signaling.http_rules import json_response
-from signaling.protocol import UNREADABLE, SavedVoices, VoiceChoice
+from signaling.protocol import UNREADABLE, VoiceChoice
 from signaling.services import SERVICES
 
 BODY_BYTES_MAX = 4096

@@ -6,8 +6,8 @@ from aiohttp import web
 
 from signaling import uploads
 from signaling.callers import caller
+from signaling.http_answers import VoiceReference
 from signaling.http_rules import json_response
-from signaling.protocol import VoiceReference
 from signaling.services import SERVICES
 from signaling.wav import read_clip
 
