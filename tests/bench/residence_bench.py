@@ -88,7 +88,7 @@ async def _through(lane: Lane, seconds: float, *, paced: bool) -> Figures:
     per_hop = 1 if paced else HOP_MS * RATE_HZ // 1000 // PACKET
     figures = np.array([1000 * (at_s - sound.capture_s) for at_s, sound in spoken])
     # Frames of one hop become ready together; the first of them has waited longest.
-    return figures[: len(figures) // per_hop * per_hop].reshape(-1, per_hop).max(axis=1)
+    return np.asarray(figures[: len(figures) // per_hop * per_hop].reshape(-1, per_hop).max(axis=1))
 
 
 async def _speak(path: AudioPath, seconds: float) -> None:
