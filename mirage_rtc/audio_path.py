@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections import deque
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from mirage_rtc.clock import Clock
 from mirage_rtc.drift import DriftCorrector
 from mirage_rtc.errors import MirageError
 from mirage_rtc.gate import SafeSound, SoundGate
-from mirage_rtc.hop_seam import HopSeam
+from mirage_rtc.hop_seam import FADE_S, HopSeam
 from mirage_rtc.inference import EngineFailed, LaneDown
 from mirage_rtc.lip_sync import SyncRule
 from mirage_rtc.metrics import Metrics
@@ -35,6 +36,8 @@ CHUNK_BACKLOG_MS = 600
 """The same where sound comes in chunks of up to 400 ms."""
 REANCHOR_S = 0.5
 """A hole longer than this is a pause, not a loss: it is not filled, and nothing is paid back for it."""
+PAUSE_MS = 80
+"""What a voice still says of what it heard before: the longest content delay, rounded up to hops of 40 ms."""
 FILLED_MAX_S = 1.0
 FILL_WINDOW_S = 2.0
 """So much is filled in so long; who loses more than half, or makes jumps of it, gets no silence without end."""
@@ -87,6 +90,8 @@ class AudioPath:
         self._longest_ms = seat.hop_ms
         self._seam = HopSeam(self._rate_hz)
         self._voices = 0
+        self._spoken = gate.generation
+        self._rises = False
         self._playout = Playout(
             gate=gate,
             clock=clock,
@@ -119,14 +124,22 @@ class AudioPath:
                 samples, capture_s=capture_s, media_s=media_s, arrival_s=self._clock()
             )
         self._pending_s = capture_s - len(self._pending) / self._rate_hz
-        self._pending = np.concatenate([self._pending, samples])
+        self._pending = np.concatenate([self._pending, self._risen(samples) if self._rises else samples])
         while len(self._pending) >= (count := self._hop_samples()):
             self._cut_hop(count, packet=len(samples))
+
+    def _risen(self, samples: Samples) -> Samples:
+        """The first samples after a flush: out of the silence before them, which raw or converted would be a click."""
+        self._rises = False
+        rise, risen = np.linspace(0.0, 1.0, round(FADE_S * self._rate_hz), dtype=np.float32), samples.copy()
+        risen[: len(rise)] *= rise[: len(risen)]
+        return risen
 
     def flush(self) -> None:
         """Whatever is on its way leaves as silence."""
         self.gate.flush()
         self._pending = np.zeros_like(self._pending)  # it would be cut into a hop of the new generation
+        self._rises = True
         if self._drift is not None:
             self._drift.flush()
         self._playout.cushion.renew()
@@ -222,7 +235,7 @@ class AudioPath:
     async def _convert(self, hop: _Hop) -> ConvertedHop | None:
         """One hop through the lane; None for whatever goes wrong there."""
         try:
-            converted = await self.seat.convert(hop.samples)
+            converted = await self.seat.convert(await self._after_a_pause(hop))
         except LaneDown:
             self._metrics.engine_errors.labels("voice", "lane_down").inc()
             return None
@@ -231,6 +244,18 @@ class AudioPath:
             return None
         self._note(converted)
         return converted
+
+    async def _after_a_pause(self, hop: _Hop) -> Samples:
+        """The hop; the first of a generation comes after silence, for the voice still holds what was said before.
+
+        As much of it as a voice holds back is converted for nobody.
+        """
+        if hop.generation == self._spoken:
+            return hop.samples
+        for _ in range(ceil(PAUSE_MS * self._rate_hz / 1000 / len(hop.samples))):
+            await self.seat.convert(np.zeros_like(hop.samples))
+        self._spoken = hop.generation
+        return hop.samples
 
     def _note(self, converted: ConvertedHop) -> None:
         """Count a hop: an imported voice by the time that passed, for on a GPU no CPU is busy meanwhile."""

@@ -52,7 +52,8 @@ def delay_ms(before: Samples, after: Samples) -> int:
 def test_a_long_call_ends_as_it_began(engine: str, lines: int, hops_ms: tuple[int, ...]) -> None:
     """40 s (two minutes of the imported voice, all rungs): every sample, the same delay, the same size of state."""
     stream = ENGINES[engine].open(sample_rate_hz=RATE_HZ, hop_ms=hops_ms[0], settings=LOWER)
-    line, heard, sizes = said(), [], []
+    sizes: list[int] = []
+    line, heard = said(), []
     whole = np.tile(line, lines)
     at, lengths = 0, cycle(hops_ms)
     while at + (count := next(lengths) * RATE_HZ // 1000) <= len(whole):
@@ -134,6 +135,9 @@ def worst_bend(wave: Samples, places: list[int]) -> float:
     return float(max(ratios))
 
 
+ONSET_BEND = 4
+"""How much sharper than a held note its onset may be, where it sets in within 5 ms; a hard switch is 6, a voice that
+hears the sound of before it and of after it side by side 21."""
 MOST_BEND = 1.6
 """What is left of a change that is faded over; without a fade it is far more."""
 
@@ -169,7 +173,10 @@ MIXED_MS = (60, 200, 40, 120, 160, 80, 100, 40)
 
 
 def test_bypass_does_not_jump() -> None:
-    """Passthrough on and off in a call of a converted voice, through the gate and out."""
+    """Passthrough on and off in a call of a converted voice: not at the change and not when the voice is heard again.
+
+    What it would still have to say from before the switch is never heard.
+    """
     stream = WorldVoiceEngine().open(sample_rate_hz=RATE_HZ, hop_ms=40, settings=LOWER)
     call = SoundCall(passthrough=False, seat=SlowSeat(voice=stream))
 
@@ -185,7 +192,9 @@ def test_bypass_does_not_jump() -> None:
     changes = [PACKET * (n + 1) for n in range(len(kinds) - 1) if kinds[n] != kinds[n + 1]]
     assert {"passthrough", "live"} <= set(kinds)
     assert len(changes) >= 4
-    assert worst_bend(heard, changes[1:]) < MOST_BEND
-    for kind in ("passthrough", "live"):
-        inside = PACKET * (kinds.index(kind, 60) + 15)
-        assert worst_bend(torn(heard, inside), [inside]) > MOST_BEND
+    bends = np.abs(np.diff(heard.astype(np.float64), 2))
+    own = bends[: 44 * PACKET].max()  # of the voice, where it began the call and after
+    assert bends.max() < ONSET_BEND * own
+    again = next(n for n in range(60, len(kinds)) if kinds[n] == "live") * PACKET
+    assert np.abs(heard[again : again + round(48 * stream.delay_ms) - 480]).max() < 1e-3
+    assert np.abs(np.diff(torn(heard, again + 9600)[again:].astype(np.float64), 2)).max() > ONSET_BEND * own
