@@ -10,11 +10,11 @@ import pytest
 from mirage_rtc.__main__ import _engines_in_words
 from mirage_rtc.config import load
 from mirage_rtc.consent import ConsentForm
-from mirage_rtc.errors import BadInput, Forbidden, NotFound
+from mirage_rtc.errors import BadInput, Forbidden, NotFound, Unavailable
 from mirage_rtc.face_mapping import CallMapping, MappedPerson
 from mirage_rtc.grants import Grants
 from mirage_rtc.session_events import Closed, DegradeWanted, Notice, SessionEvent, StateChanged
-from models.engines import VoiceSettings
+from models.engines import EnhancerWish, VoiceSettings
 from tests import imported_lane
 from tests.call_client import caller
 from tests.call_parts import SHADE_A, SHADE_B, TELLING, picture, registry
@@ -125,7 +125,12 @@ async def test_unknown_choices_are_refused_with_a_code(tmp_path: Path) -> None:
             await session.set_voice(VoiceSettings(preset="custom", pitch_semitones=0.1))
         with pytest.raises(Forbidden) as badge:
             session.set_badge(False)
+        with pytest.raises(Unavailable) as enhancer:
+            session.set_enhancer(EnhancerWish(mode="auto"))
+        session.set_enhancer(EnhancerWish(mode="off"))
+        assert session.state().enhancer.mode == "off"
 
+    assert enhancer.value.code == "enhancer_missing"
     assert unknown.value.code == "voice_unknown"
     assert close.value.code == "voice_too_close"
     assert badge.value.code == "badge_not_granted"
