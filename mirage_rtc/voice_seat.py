@@ -136,7 +136,7 @@ class VoiceSeat:
         self._offered = self._told
         job = PrepareVoice(call_id=self._call_id, settings=self._told)
         with contextlib.suppress(LaneDown, EngineFailed):
-            answer: Prepared | VoiceUnable = await self._ask(job, settling=True)
+            answer: Prepared | VoiceUnable = await self._ask(job)
             if isinstance(answer, VoiceUnable):
                 self._refuse(answer)
             else:

@@ -7,13 +7,20 @@ below them, for the life of the worker (ONNX Runtime keeps state for every threa
 
 import os
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
+import numpy as np
+
 from models.engines import Samples, VoiceEngine, VoiceProfile, VoiceSettings, VoiceStream
 from models.imported_voices import PREFIX, is_imported, plain
+from models.voice_refusal import VoiceRefused
 
+_TRIAL_HZ, _TRIAL_MS = 16_000, 200
+HOPELESS = 0.8
+"""Of the longest hop: what takes more of it fails at every other, too (`mirage_rtc.hop_ladder`)."""
 LOADING_NICE = 10
 """Whoever waits for a voice to load hears another one meanwhile; a hop that waits is heard."""
 
@@ -69,7 +76,7 @@ class VoiceRack:
         loaded, load = self._loads.get(voice_id, ("", None))
         if load is None or loaded != edition:
             self._imported.forget(voice_id)
-            load = self._threads.submit(self._imported.prewarm, voice_id)
+            load = self._threads.submit(_load, self._imported, voice_id)
             self._loads[voice_id] = edition, load
         if not load.done():
             return False
@@ -88,6 +95,20 @@ class VoiceRack:
     def measure(self, clip: Samples, sample_rate_hz: int) -> VoiceProfile:
         """By the embedded engine: an imported voice sounds like whose it is."""
         return self._embedded.measure(clip, sample_rate_hz)
+
+
+def _load(engine: ImportedEngine, voice_id: str) -> None:
+    """Load a voice and try it out: one that could never keep up would hold up the hops of every call of the lane.
+
+    Judged by this thread's CPU time alone, which is no more than a hop takes: a busy machine refuses nobody.
+    """
+    engine.prewarm(voice_id)
+    stream = engine.open(sample_rate_hz=_TRIAL_HZ, hop_ms=_TRIAL_MS, settings=VoiceSettings(preset=voice_id))
+    began_s = time.thread_time()
+    stream.convert(np.zeros(_TRIAL_HZ * _TRIAL_MS // 1000, np.float32))
+    if (time.thread_time() - began_s) * 1000 > HOPELESS * _TRIAL_MS:
+        sentence = "The imported voice is too slow for this server, so a built-in voice speaks. It needs a GPU."
+        raise VoiceRefused("voice_slow", sentence)
 
 
 def _step_back() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from mirage_rtc.inference import EngineFailed, LaneDown, WorkerLost
 from mirage_rtc.voice_pipeline import ConvertedHop, ConvertHop, PrepareVoice, VoicePipeline
 from models.voice_rack import VoiceRack
-from tests.scripted_voices import rack
+from tests.scripted_voices import loaded_rack
 
 Cost = Callable[[str, int], float]
 """Ms that a hop of this engine and this length takes."""
@@ -17,7 +17,7 @@ Cost = Callable[[str, int], float]
 class LaneHere:
     """What a seat asks of a lane. `lose` loses the worker: before the next job, or over it."""
 
-    def __init__(self, cost_ms: Cost = lambda engine, hop_ms: 4.0, make: Callable[[], VoiceRack] = rack) -> None:
+    def __init__(self, cost_ms: Cost = lambda engine, hop_ms: 4.0, make: Callable[[], VoiceRack] = loaded_rack) -> None:
         self.state = "ready"
         self.epoch = 1
         self.jobs: list[Any] = []

@@ -1,7 +1,8 @@
 """Voice engines that only delay and scale, so that a sample says which voice made it, and of what. They run in lanes.
 
 Built-in voices halve, or quarter as "robot"; imported ones scale by the name: "rvc:eighth", "rvc:tenth". Others are
-what can go wrong: "rvc:slow", "rvc:loads" (for two seconds), "rvc:raises", "rvc:kills", "rvc:refused".
+what can go wrong: "rvc:slow", "rvc:loads" (for two seconds), "rvc:raises", "rvc:kills", "rvc:refused",
+"rvc:hopeless" (as much CPU as it lasts).
 """
 
 import os
@@ -51,6 +52,10 @@ class DelayedStream:
         self.hops.append(len(hop))
         if self.preset == "slow":
             time.sleep(SLOW_S)
+        if self.preset == "hopeless":
+            until_s = time.thread_time() + len(hop) / 16_000
+            while time.thread_time() < until_s:
+                pass
         if self.preset == "raises" and hop.any():
             raise RuntimeError("unlucky")
         if self.preset == "kills" and hop.any():
@@ -112,6 +117,15 @@ def rack(data_dir: str = "") -> VoiceRack:
     """Both engines; with a data directory, a voice must be in its store."""
     edition = ImportedVoices(Path(data_dir)).edition if data_dir else _known
     return VoiceRack(EmbeddedVoices(), ScriptedImports(), edition=edition, why="imported voices for tests")
+
+
+def loaded_rack() -> VoiceRack:
+    """Both engines, with the usual voices loaded: in virtual time a thread would never be waited for."""
+    both = rack()
+    for name in ("eighth", "tenth", "raises", "slow"):
+        while not both.is_ready(VoiceSettings(preset=f"rvc:{name}")):
+            time.sleep(0.001)
+    return both
 
 
 def _known(voice_id: str) -> str:

@@ -1,6 +1,7 @@
 """A call's seat in a voice lane, what it tells, and the hops that are said in it. For tests of seats."""
 
 import asyncio
+import time
 from typing import Any, cast
 
 import numpy as np
@@ -57,6 +58,7 @@ class Seated:
         async with asyncio.timeout(30):
             while self.seat.engine != engine or self.seat.is_preparing:
                 await self.say()
+                time.sleep(0.001)  # noqa: ASYNC251 - in virtual time a loading thread would get no turn
                 await asyncio.sleep(0.01)
 
 

@@ -4,7 +4,6 @@ What is said is a level that never repeats, so that a sample tells when it was s
 """
 
 import asyncio
-import time
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -16,10 +15,9 @@ from mirage_rtc.voice_seat import FellBack, VoiceSeat
 from models.engines import Samples, VoiceSettings
 from models.imported_voices import DELAY_MS
 from models.voice_change import FADE_MS
-from models.voice_rack import VoiceRack
 from tests import virtual_time
 from tests.lane_here import Cost, LaneHere
-from tests.scripted_voices import EMBEDDED_DELAY_MS, rack
+from tests.scripted_voices import EMBEDDED_DELAY_MS
 from tests.seated import EIGHTH, ROBOT
 from tests.sound_path import PACKET, PACKET_S, SoundCall
 
@@ -31,20 +29,11 @@ Positions = NDArray[np.float64]
 Scene = Callable[["Spoken"], None]
 
 
-def loaded_rack() -> VoiceRack:
-    """With voices that are there at once."""
-    both = rack()
-    for settings in (EIGHTH, TENTH, RAISES):
-        while not both.is_ready(settings):
-            time.sleep(0.001)
-    return both
-
-
 class Spoken:
     """A call that speaks `SAID` from its start, and what it sent."""
 
     def __init__(self, settings: VoiceSettings, cost_ms: Cost = lambda engine, hop_ms: 8.0) -> None:
-        self.lane = LaneHere(cost_ms, make=loaded_rack)
+        self.lane = LaneHere(cost_ms)
         self.fell: list[FellBack] = []
         self.seat = VoiceSeat(
             cast(Any, self.lane),

@@ -123,11 +123,12 @@ def test_a_voice_whose_worker_dies_twice_in_a_row_gives_way() -> None:
             lane.lose_over_a_hop()
             await one.say(1)
         assert one.fell == []
-        await one.until("rvc")
+        await one.say(2)
+        one.seat.set_voice(VoiceSettings(preset="rvc:tenth"))
+        lane.lose_over_preparing()
+        await one.say(1)
         lane.lose_over_a_hop()
         await one.say(1)
-        lane.lose_over_preparing()
-        await one.say(3)
         assert [fell.reason for fell in one.fell] == ["killed"]
         await one.say(8)
         assert one.seat.engine == "embedded"

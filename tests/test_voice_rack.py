@@ -57,6 +57,14 @@ def test_what_cannot_be_loaded_is_told_and_tried_again() -> None:
             loaded(rack, refused)
 
 
+def test_a_voice_that_could_never_keep_up_is_refused_before_it_holds_a_lane_up() -> None:
+    """It takes a CPU for as long as it speaks: found out beside the hops, in the thread that loads it."""
+    rack = VoiceRack(EmbeddedVoices(), ScriptedImports())
+    with pytest.raises(VoiceRefused, match="too slow") as refused:
+        loaded(rack, VoiceSettings(preset="rvc:hopeless"))
+    assert refused.value.code == "voice_slow"
+
+
 def test_a_voice_that_is_another_now_is_loaded_afresh_and_one_that_is_gone_is_refused() -> None:
     """What lies on the disk decides, not what is in memory."""
     editions = {"eighth": "1"}
