@@ -82,9 +82,19 @@ class EnhancerStage:
         self._begun_s = began_s
 
     def enhance(self, work: Sequence[tuple[CallEnhancement, Fitting]]) -> None:
-        """Give the answered faces of these frames their detail; of each call at most one frame."""
+        """Give the answered faces of these frames their detail; of each call at most one frame. Never raises."""
         if not self._enhancers:
             return
+        try:
+            self._enhance(work)
+        except Exception:  # noqa: BLE001 - a fault of ours costs the detail, not the calls their frames
+            for call, fitting in work:
+                call.forget()
+                call.report = Enhancement(fault="enhancer failed")
+                for face in fitting.fitted:
+                    face.detail = None
+
+    def _enhance(self, work: Sequence[tuple[CallEnhancement, Fitting]]) -> None:
         for call, _ in work:
             call.report = Enhancement()
         for name in self._enhancers:

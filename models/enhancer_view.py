@@ -66,6 +66,8 @@ class EnhancerView:
 
         `swapped` and `raw` are crops of the swapper. No answer passes that brings the raw face back, or another one.
         """
+        if enhanced.shape != (self.size_px, self.size_px, 3):
+            return False
         answer, swap, own = (self._small(picture) for picture in (self._back(enhanced), swapped, raw))
         apart, near = (float(np.abs(answer - one)[self._core].mean()) for one in (swap, own))
         coarse = [cv2.resize(one, (_COARSE_PX, _COARSE_PX), interpolation=cv2.INTER_AREA) for one in (answer, swap)]

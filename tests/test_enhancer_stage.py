@@ -10,6 +10,7 @@ import pytest
 from models.engines import EnhancerMode, EnhancerWish, Frame, IdentitySource, Swap, SwapRequest
 from models.enhancer_detail import FADE_FRAMES
 from models.enhancer_guard import FAILURES_TO_STOP
+from models.enhancer_view import EnhancerView
 from models.neural_face_engine import NeuralFaceEngine
 from models.neural_face_wearer import NeuralFaceWearer
 from tests.asset_frames import frames, with_golden
@@ -131,6 +132,14 @@ def test_an_enhancer_that_fails_costs_nothing_and_is_switched_off(fault: str) ->
     assert all(swap.enhancement.fault for swap in swaps[:FAILURES_TO_STOP])
     assert enhancer.runs == FAILURES_TO_STOP
     assert (swaps[-1].enhancement.every, swaps[-1].enhancement.fault) == (0, "")
+
+
+def test_a_fault_around_the_enhancer_costs_the_detail_and_no_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A picture that cannot be laid out, whatever it is."""
+    monkeypatch.setattr(EnhancerView, "shown", lambda *_: [][7])
+    (swap,) = shown(call(enhanced_engine(FaultyEnhancer(first=10**6))), 1)
+    np.testing.assert_array_equal(swap.frame, plain(1)[0])
+    assert (swap.swapped, swap.enhancement.fault) == (1, "enhancer failed")
 
 
 def test_an_enhancer_that_hangs_is_waited_for_once() -> None:

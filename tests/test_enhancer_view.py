@@ -104,6 +104,7 @@ def test_only_the_swap_restored_is_believed(enhancer: str) -> None:
         "noise": RNG.integers(0, 256, (size_px, size_px, 3), np.uint8),
         "inverted": cv2.bitwise_not(shown),
         "black": np.zeros_like(shown),
+        "small": np.zeros((64, 64, 3), np.uint8),
         "another": made.laid(soft(128, 12, 20.0)),
     }
     assert made.is_of(sharper, swap, raw)
