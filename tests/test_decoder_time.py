@@ -89,7 +89,8 @@ def test_every_hop_shows_a_decoded_frame_the_same_while_the_ratio_changes() -> N
         if stream.heard % 72 == 0 and len(found) == len(wanted):
             assert found[12 * FRAME :] == pytest.approx(wanted[12 * FRAME :], abs=2e-4)
         shared = set(stream.seen) & set(steady.seen)
-        assert all(np.array_equal(stream.seen[frame], steady.seen[frame]) for frame in sorted(shared)[:60])
+        assert len(shared) > 200
+        assert [frame for frame in sorted(shared) if not np.array_equal(stream.seen[frame], steady.seen[frame])] == []
     jumps = np.abs(np.diff(wanted[12 * FRAME :], 2))
     # A fifth of its speed is the most that the tone changes by at once; a gap or a step would be ten times that.
     assert jumps.max() < 0.2 * 2 * np.pi * 1000 / (100 * FRAME) + (2 * np.pi * 1100 / (100 * FRAME)) ** 2

@@ -56,6 +56,15 @@ def test_a_rise_is_followed_within_two_seconds_and_a_fall_at_once() -> None:
     assert abs(error_db(found[640:690], noise)) < 2
 
 
+def test_a_sound_that_lasts_a_second_is_not_taken_for_noise() -> None:
+    """A vowel held 20 dB above the noise: what was the least before it is remembered over it."""
+    noise = np.random.default_rng(5).standard_normal(4 * RATE_HZ) * 0.01
+    level = np.ones(len(noise))
+    level[2 * RATE_HZ : 3 * RATE_HZ] = 10.0
+    found = followed(noise * level)
+    assert abs(error_db(found[205:290], noise)) < 3
+
+
 def test_perfect_silence_divides_nothing_by_nothing() -> None:
     """Digital silence, and sound after it."""
     found = followed(np.concatenate([np.zeros(RATE_HZ), np.ones(RATE_HZ)]))

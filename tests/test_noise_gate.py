@@ -97,9 +97,11 @@ def test_a_delay_that_grows_is_no_click() -> None:
     sound = hum((400, -70.0), (400, -30.0), (800, -70.0), (400, -30.0))
     for number, first in enumerate(range(0, len(sound), 640)):
         gate.listen(sound[first : first + 640])
-        made.append(gate.apply(np.ones(640, np.float32), 42.0 if number < 12 else 95.0))
+        made.append(gate.apply(np.ones(640, np.float32), 42.0 if number < 11 else 95.0))
     left = np.concatenate(made)
     assert {0.0, 1.0} <= set(left)
+    assert left[11 * 640 - 1] == 1  # open, and what is played next was said before it opened
+    assert left[11 * 640 + 170] == 0
     assert np.abs(np.diff(left)).max() <= 2 / (10 * MS) + 1e-6
 
 
