@@ -146,7 +146,7 @@ def test_who_leaves_and_returns_wears_the_same_part(gone: int) -> None:
 
 
 @with_assets
-@pytest.mark.parametrize("pause", [0, 3])
+@pytest.mark.parametrize("pause", [0])
 def test_who_takes_the_place_of_somebody_wears_nothing_of_theirs(pause: int) -> None:
     """A cut from Ada to Bob on the very same spot: he is nobody of this mapping, and wears nothing for one frame."""
     scenes = [*still(20, ada=360), *still(pause), *still(40, bob=360)]
