@@ -57,18 +57,19 @@ def assert_output(out: torch.Tensor, name: str, tolerance: float = 2e-4) -> None
 
 @with_golden
 def test_every_step_is_the_reference_s(network: CodeFormer) -> None:
-    """Features, logits, codes, dressed codes, then the picture, each to its tolerance; with the bridges, its graph."""
+    """Features, logits, codes, dressed codes, then the picture without and with the bridges, each to its tolerance."""
     with torch.inference_mode():
         features, taps = network.encode(picture())
         logits = network.logits(features)
         codes = logits.argmax(dim=2)
         dressed = network.dressed(codes, features)
-        plain = network.draw(dressed, taps, 0.0)
+        plain, bridged = (network.draw(dressed, taps, fidelity) for fidelity in (0.0, 0.75))
     assert np.abs(features[0].numpy() - golden()["lq_feat"]).max() <= 1e-3
     assert np.abs(logits[0, golden()["logits_tokens"]].numpy() - golden()["logits_sample"]).max() <= 1e-3
     np.testing.assert_array_equal(codes[0].numpy(), golden()["code_idx"])
     assert np.abs(dressed[0].numpy() - golden()["adain_feat"]).max() <= 1e-3
     assert_output(plain, "w0")
+    assert_output(bridged, "w0p75")
 
 
 def test_a_fidelity_of_nothing_is_the_same_with_and_without_the_bridges() -> None:
