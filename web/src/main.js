@@ -8,6 +8,7 @@ import { Charts } from "./charts.js";
 import { DevicePanel } from "./device_panel.js";
 import { INSECURE } from "./devices.js";
 import { find } from "./dom.js";
+import { EnhancerPanel } from "./enhancer_panel.js";
 import { Gallery } from "./gallery.js";
 import { Inbox } from "./inbox.js";
 import { Live } from "./live.js";
@@ -68,6 +69,7 @@ new SavedVoices(store, {
   wear: (voice) => socket.send({ type: "set_voice", ...voice }),
 });
 new MappingPanel(store, (mapping) => socket.send({ type: "set_mapping", ...mapping }));
+new EnhancerPanel(store, (wish) => socket.send({ type: "set_enhancer", ...wish }));
 new Passthrough(store, (on) => socket.send({ type: "set_passthrough", face: on, voice: on }));
 new View(store, {
   goLive: () => void live.start(),
