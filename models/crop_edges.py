@@ -21,14 +21,17 @@ from models.xseg import Plane, XSeg
 
 SURELY_HIDDEN = 0.25
 """Below this share of face a pixel is taken for what lies before the face; the network's grey zone stays covered."""
-MOST_HIDDEN = 0.45
+MOST_HIDDEN = 0.30
 """Of the middle of the face: more is a network that errs, or a face that is not to be seen, and both are blurred."""
+MOST_OF_EYES = 0.10
+"""The same of the band of eyes and brows, by which people are recognised."""
 MOST_MOUTH = 0.04
 """Of the crop: an open mouth in speech is up to 3 %."""
 _SOFT_SHARE = 0.012
 """Of the crop's side, the blur of what is cut out, so that it has no stairs."""
-_CORE_CENTRE, _CORE_RADII = (0.5, 0.56), (0.24, 0.29)
+CORE_CENTRE, CORE_RADII = (0.5, 0.56), (0.24, 0.29)
 """In shares of the crop, which is aligned by ArcFace's template: brows to chin, cheek to cheek."""
+_EYES_ROWS = (0.27, 0.53)
 _MOUTH_CENTRE, _MOUTH_RADII = (0.5, 0.72), (0.16, 0.13)
 
 
@@ -41,6 +44,8 @@ class CropEdges:
         self._parser = parser
         self._square = neural_paste.soft_alpha(size_px)
         self._core = core(size_px)
+        self._middle = self._core > 127
+        self._eyes = self._middle & _rows(size_px, *_EYES_ROWS)
         self._mouth = _ellipse(size_px, _MOUTH_CENTRE, _MOUTH_RADII) > 127
 
     def draw(self, crops: Sequence[Frame], answers: Sequence[SwappedCrop]) -> list[Alpha | None]:
@@ -69,8 +74,7 @@ class CropEdges:
         hidden = cv2.resize(visible, (self._size_px, self._size_px)) < SURELY_HIDDEN
         # A lone pixel is noise of the network, and would flicker.
         hidden = cv2.morphologyEx(hidden.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
-        core = self._core > 127
-        if float(hidden[core].mean()) > MOST_HIDDEN:
+        if float(hidden[self._middle].mean()) > MOST_HIDDEN or float(hidden[self._eyes].mean()) > MOST_OF_EYES:
             return None
         return self._without(alpha, hidden)
 
@@ -94,7 +98,13 @@ class CropEdges:
 @cache
 def core(size_px: int) -> Alpha:
     """The middle of a face, brows to chin, as an alpha of an aligned crop: there is no hair and no background in it."""
-    return np.minimum(_ellipse(size_px, _CORE_CENTRE, _CORE_RADII), neural_paste.soft_alpha(size_px))
+    return np.minimum(_ellipse(size_px, CORE_CENTRE, CORE_RADII), neural_paste.soft_alpha(size_px))
+
+
+def _rows(size_px: int, top: float, bottom: float) -> NDArray[np.bool_]:
+    """A band of a crop, in shares of its side."""
+    ticks = (np.arange(size_px) + 0.5) / size_px
+    return np.broadcast_to(((ticks >= top) & (ticks < bottom))[:, None], (size_px, size_px))
 
 
 def _ellipse(size_px: int, centre: tuple[float, float], radii: tuple[float, float]) -> Alpha:

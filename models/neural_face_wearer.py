@@ -4,13 +4,13 @@
 them is the engine's, which takes the faces of several calls together.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
 
-from models import face_alignment, face_templates, neural_paste
+from models import face_alignment, face_borders, face_templates, neural_paste
 from models.carried_faces import CarriedFaces, FaceCarrier
 from models.crop_colour import CropColour
 from models.crop_edges import core
@@ -20,6 +20,7 @@ from models.face_blur import blur_box
 from models.face_casting import Bare, Casting
 from models.fitting import FittedFace, Fitting
 from models.geometry import Floats, grown
+from models.neural_paste import Alpha
 from models.swapper import Swapper
 
 MIN_CHANGE = 2.0
@@ -45,6 +46,8 @@ class NeuralFaceWearer:
         self._swap_one = swap_one
         self._casting: Casting | None = None
         self._colours: dict[int, CropColour] = {}
+        self._covers: dict[int, Alpha] = {}
+        self._square = neural_paste.soft_alpha(swapper.size_px)
         self.enhancement = CallEnhancement()
 
     def wear(self, identity: Any) -> None:
@@ -54,6 +57,7 @@ class NeuralFaceWearer:
         self._casting = None if identity is None else identity.casting()
         self._carrier.reset()
         self._colours.clear()
+        self._covers.clear()
         self.enhancement.forget()
 
     def enhance(self, wish: EnhancerWish) -> None:
@@ -71,6 +75,7 @@ class NeuralFaceWearer:
         """Trust nothing of what was seen: a network failed over it."""
         self._carrier.reset()
         self._colours.clear()
+        self._covers.clear()
         self.enhancement.forget()
         if self._casting is not None:
             self._casting.reset()
@@ -106,7 +111,7 @@ class NeuralFaceWearer:
             return Swap(
                 frame=frame, faces=_hidden(seen), stage_ms=fitting.watch.stage_ms, wall_ms=fitting.watch.wall_ms
             )
-        swapped = {face.face.track_id for face in fitting.fitted if self._pasted(frame, face)}
+        swapped = self._pasted(frame, fitting.fitted)
         shown, others = swapped | fitting.untouched, _others(fitting)
         hidden = [grown(face.box, BLUR_MARGIN) for face in seen.faces if face.track_id not in shown]
         for box in (*hidden, *others):
@@ -122,21 +127,32 @@ class NeuralFaceWearer:
             wall_ms=fitting.watch.wall_ms,
         )
 
-    def _pasted(self, frame: Frame, face: FittedFace) -> bool:
-        """Whether the face wears its answer now: one that is the raw face again is none."""
+    def _pasted(self, frame: Frame, fitted: Sequence[FittedFace]) -> set[int]:
+        """Paste the answers that are one, each where its face is the nearest; returns whose tracks wear theirs now."""
+        worn = [(face, *answer) for face in fitted if (answer := self._believed(face)) is not None]
+        alphas = face_borders.kept_apart([cover for *_, cover in worn], [face.to_crop for face, *_ in worn])
+        for (face, picture, cover), alpha in zip(worn, alphas, strict=True):
+            colour = self._colours.setdefault(face.face.track_id, CropColour())
+            skin = np.minimum(cover, core(self._swapper.size_px))
+            toned, detail = colour.matched(picture, face.crop, skin), face.detail
+            pasted = (toned, alpha, face.to_crop) if detail is None else detail.over(toned, alpha, face.to_crop)
+            neural_paste.paste(frame, *pasted)
+        return {face.face.track_id for face, *_ in worn}
+
+    def _believed(self, face: FittedFace) -> tuple[Frame, Alpha] | None:
+        """The swapped crop and where it covers; None for one that is not there, not to be shown, or the raw face."""
+        track = face.face.track_id
+        former = self._covers.pop(track, self._square)
         if face.answer is None or face.alpha is None or not _changed(face.crop, face.answer.picture):
-            return False
-        colour = self._colours.setdefault(face.face.track_id, CropColour())
-        skin = np.minimum(face.alpha, core(self._swapper.size_px))
-        toned = colour.matched(face.answer.picture, face.crop, skin)
-        detail = face.detail
-        pasted = (toned, face.alpha, face.to_crop) if detail is None else detail.over(toned, face.alpha, face.to_crop)
-        neural_paste.paste(frame, *pasted)
-        return True
+            return None
+        self._covers[track] = face.alpha
+        # A hole is believed when two frames in a row have it.
+        return face.answer.picture, face.alpha if face.alpha is former else np.maximum(face.alpha, former)
 
     def _forget(self, seen: CarriedFaces) -> None:
         present = {face.track_id for face in seen.faces}
         self._colours = {number: colour for number, colour in self._colours.items() if number in present}
+        self._covers = {number: alpha for number, alpha in self._covers.items() if number in present}
 
 
 def _changed(crop: Frame, swapped: Frame) -> bool:

@@ -60,6 +60,16 @@ def test_what_lies_before_the_face_shows() -> None:
     np.testing.assert_array_equal(alpha[:, 54:], square[:, 54:])
 
 
+@pytest.mark.parametrize(
+    "hidden", [(slice(36, 66), slice(0, 128)), (slice(36, 66), slice(64, 128)), (slice(66, 128), slice(0, 128))]
+)
+def test_a_hand_over_the_eyes_or_over_half_the_face_shows_nothing(hidden: tuple[slice, slice]) -> None:
+    """By what could be seen there somebody could be recognised, if the network errs: blurred instead."""
+    crop = SKIN.copy()
+    crop[hidden] = 0
+    assert masked(crop) is None
+
+
 def test_a_network_that_sees_no_face_at_all_shows_none() -> None:
     """More than a hand could hide: there is no edge, so that the face is blurred."""
     assert masked(np.zeros_like(SKIN)) is None

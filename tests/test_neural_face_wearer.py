@@ -108,3 +108,20 @@ def test_only_who_is_to_be_left_alone_is(max_faces: int) -> None:
             )
             assert (changed.mean() == 0) == face.untouched
         assert not any(face.swapped for face in swap.faces)
+
+
+def test_a_hole_is_believed_when_two_frames_in_a_row_have_it() -> None:
+    """One frame's error of a mask shows nothing of the raw face."""
+    one, frame = begun()
+    holed = neural_paste.soft_alpha(128).copy()
+    holed[70:90, 20:50] = 0
+    shown = []
+    for alpha in (neural_paste.soft_alpha(128), holed, holed, neural_paste.soft_alpha(128), holed):
+        frame[:] = picture(RAW)
+        fitting = one.begin(frame, 0.0)
+        (face,) = fitting.fitted
+        face.answer, face.alpha = SwappedCrop(picture=np.zeros((128, 128, 3), np.uint8)), alpha
+        one.finish(fitting)
+        raw, now = (face_templates.crop(each, face.to_crop, 128)[76:84, 26:44] for each in (picture(RAW), frame))
+        shown.append(bool(np.abs(raw.astype(int) - now).mean() < 3))
+    assert shown == [False, False, True, False, False]
