@@ -5,10 +5,11 @@ loses what it showed: an identity that is removed, or a passthrough that is with
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import msgspec
 
-from mirage_rtc.errors import BadInput, Forbidden, MirageError
+from mirage_rtc.errors import BadInput, Forbidden, MirageError, NotFound
 from models.engines import FaceMapping, IdentitySource, MappedFace, Others
 
 MAX_ENTRIES = 8
@@ -103,9 +104,25 @@ def without(mapping: CallMapping, identity_id: str) -> CallMapping:
     return msgspec.structs.replace(mapping, entries=entries, others=others)
 
 
+def held(mapping: CallMapping, source_of: SourceOf) -> CallMapping:
+    """The mapping without every identity that is not there any more: several may go before anybody is told of one."""
+    named = [name for entry in mapping.entries for name in (entry.reference, entry.wears) if name is not None]
+    for identity_id in named:
+        try:
+            source_of(identity_id)
+        except NotFound:
+            mapping = without(mapping, identity_id)
+    return mapping
+
+
 def covered(mapping: CallMapping) -> CallMapping:
     """The mapping after passthrough was switched off: nobody is left as they are."""
     return msgspec.structs.replace(mapping, others="blur") if mapping.others == "passthrough" else mapping
+
+
+def blurred(mapping: FaceMapping | None) -> FaceMapping | None:
+    """What the face lane follows after the same, made of what it follows now: this may not fail for what is gone."""
+    return None if mapping is None else replace(mapping, others="blur")
 
 
 def audited(mapping: CallMapping) -> dict[str, str | bool]:

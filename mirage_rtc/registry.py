@@ -178,7 +178,10 @@ class Registry:
     async def forget_identity(self, name: str) -> None:
         """Have nobody wear a portrait, or be recognised by it, any more, and drop what the lanes prepared of it."""
         for session in self._all():
-            session.lose_identity(name)
+            try:
+                session.lose_identity(name)
+            except Exception:  # the other calls are to lose it all the same, and the lanes
+                logger.exception("a call did not lose an identity")
         await asyncio.gather(
             *(lane.run(ForgetIdentity(name=name)) for lane in self._face_lanes), return_exceptions=True
         )

@@ -161,7 +161,7 @@ class Session:
             raise Forbidden("passthrough_not_granted", "This link does not allow your own face or voice to be sent.")
         changes: dict[str, Any] = {"passthrough_face": face, "passthrough_voice": voice}
         if not face and self._mapping != (covered := face_mapping.covered(self._mapping)):
-            self._mapping, changes["mapping"] = covered, self._resolved(covered)
+            self._mapping, changes["mapping"] = covered, face_mapping.blurred(self._wishes.mapping)
         self._wish("passthrough", {"face": face, "voice": voice}, **changes)
 
     def set_muted(self, *, audio: bool, video: bool) -> None:
@@ -237,7 +237,8 @@ class Session:
         if self._identity == identity_id:
             self._identity = self._around.vault.default_id
             self._wish("identity", {"identity_id": self._identity}, identity=self._source())
-        if self._mapping != (shrunk := face_mapping.without(self._mapping, identity_id)):
+        left = face_mapping.without(self._mapping, identity_id)
+        if self._mapping != (shrunk := face_mapping.held(left, self._source_of)):
             self._map(shrunk)
             self._notice(face_mapping.shrunk())
 
@@ -253,10 +254,10 @@ class Session:
     def _source(self) -> IdentitySource:
         """What is worn; the default mask when the portrait was removed meanwhile."""
         try:
-            return self._around.vault.source(self.subject, self._identity)
+            return self._source_of(self._identity)
         except NotFound:
             self._identity = self._around.vault.default_id
-            return self._around.vault.source(self.subject, self._identity)
+            return self._source_of(self._identity)
 
     def _wear_voice(self, settings: VoiceSettings) -> None:
         """Change to an imported voice, or move its controls."""
@@ -289,7 +290,10 @@ class Session:
         self._wish("mapping", face_mapping.audited(mapping), mapping=resolved)
 
     def _resolved(self, mapping: CallMapping) -> FaceMapping | None:
-        return face_mapping.resolved(mapping, partial(self._around.vault.source, self.subject))
+        return face_mapping.resolved(mapping, self._source_of)
+
+    def _source_of(self, identity_id: str) -> IdentitySource:
+        return self._around.vault.source(self.subject, identity_id)
 
     def _notice(self, error: MirageError) -> None:
         if self._emit is not None:

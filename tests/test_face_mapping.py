@@ -1,6 +1,7 @@
 """A mapping in ids: what it may ask for, what the lane makes of it, and that it only ever shows less."""
 
 import pytest
+from msgspec.structs import replace
 
 from mirage_rtc import face_mapping
 from mirage_rtc.errors import BadInput, Forbidden, MirageError, NotFound
@@ -96,6 +97,32 @@ def test_a_removed_identity_leaves_people_blurred(others: Others) -> None:
     assert known.others == "blur"
     assert not face_mapping.without(CallMapping(entries=(ADA,), others=others), "portrait:ada").is_plain
     assert face_mapping.without(mapping, "portrait:eve") == mapping
+
+
+def test_all_that_is_gone_leaves_a_mapping_at_once() -> None:
+    """Whoever is told of one removal may find another one done already."""
+    lost = CallMapping(
+        entries=(MappedPerson(reference="portrait:eve", wears="mask:one"), replace(BOB, wears="mask:eve"), ADA),
+        others="passthrough",
+    )
+    left = face_mapping.held(lost, source_of)
+    assert [(entry.reference, entry.wears) for entry in left.entries] == [
+        ("portrait:bob", None),
+        ("portrait:ada", "mask:one"),
+    ]
+    assert left.others == "blur"
+    kept = CallMapping(entries=(ADA, BOB), others="passthrough")
+    assert face_mapping.held(kept, source_of) == kept
+
+
+def test_what_the_lane_follows_is_covered_without_asking_for_anybody() -> None:
+    """Nothing is resolved: who is gone cannot keep others uncovered."""
+    followed = face_mapping.resolved(CallMapping(entries=(ADA,), others="passthrough"), source_of)
+    assert followed is not None
+    covered = face_mapping.blurred(followed)
+    assert covered is not None
+    assert (covered.faces, covered.others) == (followed.faces, "blur")
+    assert face_mapping.blurred(None) is None
 
 
 def test_a_passthrough_that_is_withdrawn_covers_others() -> None:

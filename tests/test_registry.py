@@ -16,6 +16,7 @@ from mirage_rtc.lane_worker import LaneSpec
 from mirage_rtc.registry import Registry
 from mirage_rtc.rtc_leg import RtcLeg
 from mirage_rtc.session_events import Closed, SessionEvent, StateChanged
+from mirage_rtc.swap_pipeline import ForgetIdentity
 from tests.call_client import caller
 from tests.call_parts import FACE, SHADE_A, registry
 
@@ -126,6 +127,33 @@ async def test_portraits_and_clips_are_judged_by_the_engines(tmp_path: Path) -> 
     assert faceless.value.code == "portrait_no_face"
     assert profile.values == {"samples": 16_000}
     assert silent.value.code == "clip_unusable"
+
+
+async def test_a_call_that_cannot_lose_an_identity_keeps_no_other_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor the lanes, which hold what was made of it."""
+    lost: list[str] = []
+    forgotten: list[ForgetIdentity] = []
+
+    def fail(name: str) -> None:
+        raise RuntimeError(name)
+
+    async def note(job: ForgetIdentity) -> None:
+        forgotten.append(job)
+
+    async with registry(tmp_path) as (calls, _):
+        first = await calls.admit(subject="x", grants=Grants())
+        second = await calls.admit(subject="x", grants=Grants())
+        monkeypatch.setattr(first, "lose_identity", fail)
+        monkeypatch.setattr(second, "lose_identity", lost.append)
+        for lane in calls._face_lanes:
+            monkeypatch.setattr(lane, "run", note)
+        await calls.forget_identity("portrait:x")
+        monkeypatch.undo()
+
+    assert lost == ["portrait:x"]
+    assert forgotten == [ForgetIdentity(name="portrait:x")] * len(calls._face_lanes)
 
 
 async def test_portraits_are_judged_by_what_the_lane_names_for_it(tmp_path: Path) -> None:

@@ -290,6 +290,30 @@ async def test_others_are_left_alone_only_while_passthrough_is_on(tmp_path: Path
     assert session.state().mapping.others == "blur"
 
 
+async def test_passthrough_ends_and_a_mapping_shrinks_when_two_of_its_faces_are_gone_at_once(tmp_path: Path) -> None:
+    """Two removals in one turn: neither the switch nor being told of the first one stumbles over the second."""
+    async with registry(tmp_path, face=TELLING) as (calls, vault):
+        session = await calls.admit(subject="x", grants=Grants(passthrough=True))
+        cards = [await vault.enroll("x", [_png(value)], FORM) for value in (90, 120)]
+        told: list[SessionEvent] = []
+        session.attach(told.append)
+        session.set_passthrough(face=True, voice=False)
+        people = tuple(MappedPerson(reference=card.id, wears="mask:b") for card in cards)
+        await session.set_mapping(CallMapping(entries=people, others="passthrough"))
+        leg = session.open_chunks().leg
+        for card in cards:
+            vault.remove("x", card.id)
+        session.set_passthrough(face=False, voice=False)
+        assert not leg.video.gate.passthrough
+        assert not leg.video.mixed
+        assert session.state().mapping.others == "blur"
+        for card in cards:
+            session.lose_identity(card.id)
+
+    assert session.state().mapping == CallMapping(others="blur")
+    assert [event.code for event in told if isinstance(event, Notice)] == ["mapping_shrunk"]
+
+
 async def test_without_an_engine_that_recognises_there_is_no_mapping(tmp_path: Path) -> None:
     """Refused with a sentence; one that was set when the lane fell back covers everybody and says so once."""
     async with registry(tmp_path) as (calls, vault):
