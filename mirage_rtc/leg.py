@@ -13,6 +13,7 @@ from typing import Any
 from mirage_rtc.audio_path import AudioPath
 from mirage_rtc.call_stats import Rolling, SessionStats
 from mirage_rtc.clock import Clock
+from mirage_rtc.errors import MirageError
 from mirage_rtc.gate import FailPolicy, PictureGate, PictureKind, SafePicture, SafeSound, SoundGate, SoundKind
 from mirage_rtc.inference import Lane
 from mirage_rtc.lip_sync import OPUS_LOOKAHEAD_S, SyncRule
@@ -65,6 +66,8 @@ class LegParts:
     clock: Clock
     metrics: Metrics
     on_picture: Callable[[PictureKind], None] = lambda _: None
+    on_face_unable: Callable[[MirageError], None] = lambda _: None
+    """Told why a face that was asked for cannot be worn."""
     on_sound: Callable[[SoundKind], None] = lambda _: None
     on_voice: Callable[[], None] = lambda: None
     """Told when another voice engine speaks, or it takes longer than before."""
@@ -88,7 +91,9 @@ class Leg:
         self._wishes = wishes
         self._kinds: dict[str, int] = {}
         self._on_picture = parts.on_picture
-        self._face = FaceSeat(parts.face_lane, call_id=parts.call_id, max_faces=parts.max_faces)
+        self._face = FaceSeat(
+            parts.face_lane, call_id=parts.call_id, max_faces=parts.max_faces, on_unable=parts.on_face_unable
+        )
         self._face.wear(wishes.identity, wishes.mapping)
         self._face.enhance(wishes.enhancer)
         self._voice = VoiceSeat(

@@ -5,9 +5,11 @@ server's side, so that a new worker starts with it.
 """
 
 import contextlib
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from mirage_rtc.badge import I420
+from mirage_rtc.errors import MirageError, Unavailable
 from mirage_rtc.inference import EngineFailed, Lane, LaneDown
 from mirage_rtc.swap_pipeline import CloseFace, EnhanceFace, OpenFace, SwapFrame, SwappedFrame, WearFace
 from models.engines import EnhancerWish, FaceMapping, IdentitySource
@@ -18,10 +20,27 @@ PATIENCE_S = 2 / 30
 """A frame may wait so long unless its path says otherwise: two frames' time."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Unable:
+    """What a worker could not make of what was wanted: it would take as long to fail again."""
+
+    epoch: int
+    wanted: _Look
+    error: EngineFailed | MirageError
+
+
 class FaceSeat:
     """One call in the face lane. `swap` is called by one task only."""
 
-    def __init__(self, lane: Lane, *, call_id: str, max_faces: int) -> None:
+    def __init__(
+        self,
+        lane: Lane,
+        *,
+        call_id: str,
+        max_faces: int,
+        on_unable: Callable[[MirageError], None] = lambda _: None,
+    ) -> None:
+        """`on_unable` is told, once for each wish and worker, why what is to be worn cannot be."""
         self._lane = lane
         self._call_id = call_id
         self._max_faces = max_faces
@@ -29,6 +48,8 @@ class FaceSeat:
         self._worn: _Look = (None, None)
         self._enhancement = self._enhanced = EnhancerWish()
         self._epoch = 0
+        self._on_unable = on_unable
+        self._unable: _Unable | None = None
 
     def wear(self, identity: IdentitySource | None, mapping: FaceMapping | None = None) -> None:
         """Wear `identity`, or as `mapping` says whom, from the next swap on."""
@@ -41,7 +62,8 @@ class FaceSeat:
     async def swap(self, i420: I420, time_s: float, *, patience_s: float = PATIENCE_S) -> SwappedFrame:
         """Swap one picture; it is worthless when it has waited for the lane for `patience_s`.
 
-        Raises Late then, or LaneDown, EngineFailed or BadInput.
+        Raises Late then, or LaneDown, EngineFailed or BadInput. What could not be worn is not asked for again until
+        something else is wanted or the worker is another; the same error is raised meanwhile.
         """
         await self._settle()
         job = SwapFrame(call_id=self._call_id, i420=i420, time_s=time_s)
@@ -56,7 +78,20 @@ class FaceSeat:
 
     async def _settle(self) -> None:
         """Bring the worker's state up to what is wanted."""
-        wanted, wish, epoch = self._wanted, self._enhancement, self._lane.epoch
+        wanted, wish, epoch, unable = self._wanted, self._enhancement, self._lane.epoch, self._unable
+        if unable is not None and unable.epoch == epoch and unable.wanted is wanted:
+            raise unable.error.with_traceback(None)
+        try:
+            await self._dress(wanted, epoch)
+        except (EngineFailed, MirageError) as error:
+            self._unable = _Unable(epoch=epoch, wanted=wanted, error=error)
+            self._tell(wanted, error)
+            raise
+        if self._enhanced != wish:
+            await self._lane.run(EnhanceFace(call_id=self._call_id, wish=wish), call_id=self._call_id)
+        self._enhanced = wish
+
+    async def _dress(self, wanted: _Look, epoch: int) -> None:
         identity, mapping = wanted
         if self._epoch != epoch:
             opening = OpenFace(call_id=self._call_id, max_faces=self._max_faces, identity=identity, mapping=mapping)
@@ -66,6 +101,14 @@ class FaceSeat:
             wearing = WearFace(call_id=self._call_id, identity=identity, mapping=mapping)
             await self._lane.run(wearing, settling=True, call_id=self._call_id)
         self._epoch, self._worn = epoch, wanted
-        if self._enhanced != wish:
-            await self._lane.run(EnhanceFace(call_id=self._call_id, wish=wish), call_id=self._call_id)
-        self._enhanced = wish
+
+    def _tell(self, wanted: _Look, error: EngineFailed | MirageError) -> None:
+        if wanted is not self._wanted:
+            return  # something else is wanted by now
+        self._on_unable(error if isinstance(error, MirageError) else _engine_unable())
+
+
+def _engine_unable() -> MirageError:
+    return Unavailable(
+        "face_unable", "The face engine cannot use this face: you are covered. Choose another one, or upload it again."
+    )

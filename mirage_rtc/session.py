@@ -84,7 +84,7 @@ class Session:
         self._enhancement = Enhancement()
         self._rtc: RtcLeg | None = None
         self._chunks: ChunkMedia | None = None
-        self._legs = 0
+        self._legs = self._leg_in_force = 0
         self._closing: set[asyncio.Task[None]] = set()
         self._negotiating = asyncio.Lock()
 
@@ -272,7 +272,7 @@ class Session:
 
     def _fall_back(self, leg: int, fell: FellBack) -> None:
         """A leg gave an imported voice up: the embedded one is what is worn from here on."""
-        if leg != self._legs or self.closed:
+        if leg != self._leg_in_force or self.closed:
             return
         around = self._around
         around.metrics.voice.fallbacks.labels(fell.reason).inc()
@@ -322,6 +322,7 @@ class Session:
             clock=around.clock,
             metrics=around.metrics,
             on_picture=self._see,
+            on_face_unable=self._notice,
             on_sound=self._hear,
             on_voice=self._announce,
             on_fallback=partial(self._fall_back, number),

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from mirage_rtc.inference import Lane, LaneDown, Served
+from mirage_rtc.errors import BadInput, MirageError
+from mirage_rtc.inference import EngineFailed, Lane, LaneDown, Served, WorkerLost
 from mirage_rtc.lane_worker import LaneSpec
 from mirage_rtc.seats import FaceSeat
 from mirage_rtc.swap_pipeline import EnhanceFace, SwapFrame, SwappedFrame
@@ -46,16 +47,20 @@ async def test_a_face_seat_follows_what_is_worn_and_a_new_worker() -> None:
 
 
 class _NotingLane:
-    """Takes every job and notes it; `epoch` is set by hand."""
+    """Takes every job and notes it, but refuses to have `refused` worn; `epoch` is set by hand."""
 
     epoch = 1
 
     def __init__(self) -> None:
         self.jobs: list[Any] = []
+        self.refused: dict[str, Exception] = {}
 
     async def run(self, job: Any, *, settling: bool = False, call_id: str = "") -> None:
         """Note it."""
         self.jobs.append(job)
+        identity = getattr(job, "identity", None)
+        if identity is not None and identity.name in self.refused:
+            raise self.refused[identity.name]
 
     async def run_frame(self, job: SwapFrame, *, call_id: str, patience_s: float) -> Served:
         """Note it, and give the picture back."""
@@ -78,6 +83,51 @@ async def test_a_wish_for_an_enhancer_goes_ahead_of_the_next_frame_once_and_agai
     frame, enhance = "SwapFrame", "EnhanceFace"
     assert kinds == ["OpenFace", frame, enhance, frame, frame, "OpenFace", enhance, frame, enhance, frame]
     assert [job.wish.mode for job in lane.jobs if isinstance(job, EnhanceFace)] == ["auto", "auto", "off"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(EngineFailed("NetworkError"), "face_unable"), (BadInput("portrait_no_face", "No."), "portrait_no_face")],
+    ids=["engine", "portrait"],
+)
+async def test_a_face_that_cannot_be_worn_is_asked_for_once(error: Exception, code: str) -> None:
+    """Each try may take the lane's time from every call; another wish is tried, so is the same in a new worker."""
+    lane, told = _NotingLane(), list[MirageError]()
+    seat = FaceSeat(lane, call_id="one", max_faces=1, on_unable=told.append)  # type: ignore[arg-type]
+    lane.refused["a"] = error
+    seat.wear(MASK_A)
+    for _ in range(3):
+        with pytest.raises(type(error)):
+            await seat.swap(picture(), 0.0)
+    assert [type(job).__name__ for job in lane.jobs] == ["OpenFace"]
+    assert [each.code for each in told] == [code]
+    lane.epoch = 2
+    for _ in range(2):
+        with pytest.raises(type(error)):
+            await seat.swap(picture(), 0.1)
+    assert [type(job).__name__ for job in lane.jobs] == ["OpenFace"] * 2
+    seat.wear(MASK_B)
+    await seat.swap(picture(), 0.2)
+    seat.wear(MASK_A)
+    for _ in range(2):
+        with pytest.raises(type(error)):
+            await seat.swap(picture(), 0.3)
+    kinds = [type(job).__name__ for job in lane.jobs]
+    assert kinds == ["OpenFace"] * 3 + ["SwapFrame", "WearFace"]
+    assert len(told) == 3
+
+
+async def test_a_worker_that_went_while_it_prepared_a_face_is_asked_again() -> None:
+    """That says nothing of the face yet, and nobody is told."""
+    lane, told = _NotingLane(), list[MirageError]()
+    seat = FaceSeat(lane, call_id="one", max_faces=1, on_unable=told.append)  # type: ignore[arg-type]
+    lane.refused["a"] = WorkerLost()
+    seat.wear(MASK_A)
+    with pytest.raises(WorkerLost):
+        await seat.swap(picture(), 0.0)
+    del lane.refused["a"]
+    await seat.swap(picture(), 0.1)
+    assert told == []
 
 
 async def test_closing_a_seat_of_a_dead_lane_is_quiet() -> None:

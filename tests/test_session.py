@@ -335,6 +335,24 @@ async def test_without_an_engine_that_recognises_there_is_no_mapping(tmp_path: P
     assert [event.code for event in told if isinstance(event, Notice)] == ["mapping_needs_neural"]
 
 
+async def test_who_cannot_be_shown_is_told_why_once(tmp_path: Path) -> None:
+    """A portrait that passed and yet cannot be made a face of: the picture is covered, and the sentence comes once."""
+    async with registry(tmp_path) as (calls, vault):
+        session = await calls.admit(subject="x", grants=Grants())
+        told: list[SessionEvent] = []
+        session.attach(told.append)
+        card = await vault.enroll("x", [_png(90)], FORM)
+        vault._portraits["x"][card.id].frames[0][:] = 0
+        await session.wear(card.id)
+        path = session.open_chunks().leg.video
+        for step in range(4):
+            path.push(lambda: picture(128), size_px=(64, 64), capture_s=1.0 + step, is_cheap=True)
+            async with asyncio.timeout(10):
+                assert (await path.next()).kind == "card"
+
+    assert [event.code for event in told if isinstance(event, Notice)] == ["portrait_no_face"]
+
+
 async def test_a_face_that_is_removed_is_worn_no_longer(tmp_path: Path) -> None:
     """In the call that wears it, at once."""
     async with registry(tmp_path) as (calls, vault):
