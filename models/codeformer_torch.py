@@ -47,8 +47,8 @@ class TorchCodeFormer:
         if half:
             self._take_half(path)
 
-    def enhance(self, crops: Sequence[Frame], fidelities: Sequence[float]) -> list[Frame]:
-        """Restore BGR crops (512, 512, 3). Raises `NetworkError` for nonsense, or when the GPU fails."""
+    def enhance(self, crops: Sequence[Frame], fidelities: Sequence[float]) -> list[Frame | None]:
+        """Restore BGR crops (512, 512, 3); None for nonsense. Raises `NetworkError` when the GPU fails."""
         side = CODEFORMER_KIND.size_px
         blob = cv2.dnn.blobFromImages(list(crops), 1 / 127.5, (side, side), mean=(127.5, 127.5, 127.5), swapRB=True)
         try:
@@ -72,6 +72,9 @@ class TorchCodeFormer:
         (full,) = self.enhance([picture], [0.75])
         self._network, self._dtype = self._network.half(), self._torch.float16
         (short,) = self.enhance([picture], [0.75])
+        if full is None or short is None:
+            which = "half" if short is None else "full"
+            raise NetworkError(f"{path} gives numbers that are not finite, or a single colour, in {which} precision.")
         apart = float(np.abs(full.astype(np.int16) - short).mean())
         if apart > AGREE_LEVELS:
             raise NetworkError(f"{path} in half precision is {apart:.0f} of 255 away from itself in full precision.")

@@ -29,5 +29,8 @@ class EnhancerKind:
 class Enhancer(Protocol):
     """Restores BGR crops of one kind."""
 
-    def enhance(self, crops: Sequence[Frame], fidelities: Sequence[float]) -> list[Frame]:
-        """Restore all crops, each with its own fidelity in [0, 1]. Raises `NetworkError` for nonsense."""
+    def enhance(self, crops: Sequence[Frame], fidelities: Sequence[float]) -> list[Frame | None]:
+        """Restore all crops, each with its own fidelity in [0, 1]; None where the answer is no picture.
+
+        Raises `NetworkError` when the run fails.
+        """

@@ -13,7 +13,7 @@ from models.codeformer_store import CODEFORMER_CONTRACT
 from models.engines import Frame
 from models.enhancer import EnhancerKind
 from models.neural_face_catalog import GFPGAN_CONTRACT, GPEN_CONTRACT
-from models.runtime import Array, Graph, NetworkError
+from models.runtime import Array, Graph
 
 CODEFORMER_KIND = EnhancerKind(
     name="codeformer", size_px=512, template_px=face_templates.FFHQ_512_PX, contract=CODEFORMER_CONTRACT
@@ -34,8 +34,8 @@ class GraphEnhancer:
         # GPEN and GFPGAN fold the batch into their modulated convolutions, so that it cannot be opened.
         self._one_at_a_time = graph.inputs[0].shape[0] == 1
 
-    def enhance(self, crops: Sequence[Frame], fidelities: Sequence[float]) -> list[Frame]:
-        """Restore BGR crops (size, size, 3). Raises `NetworkError` for what is not finite, or one colour all over."""
+    def enhance(self, crops: Sequence[Frame], fidelities: Sequence[float]) -> list[Frame | None]:
+        """Restore BGR crops (size, size, 3); see `as_pictures`. Raises `NetworkError` when a run fails."""
         blob = cv2.dnn.blobFromImages(
             list(crops), 1 / 127.5, (self._size_px, self._size_px), mean=(127.5, 127.5, 127.5), swapRB=True
         )
@@ -49,9 +49,13 @@ class GraphEnhancer:
         return self._graph.run(dict(zip(names, (blob, shares)[: len(names)], strict=True)))[0]
 
 
-def as_pictures(out: Array) -> list[Frame]:
-    """RGB (n, 3, size, size) in [-1, 1] as BGR pictures. Raises `NetworkError` for what is no picture."""
-    if not np.isfinite(out).all() or (np.ptp(out, axis=(1, 2, 3)) == 0).any():
-        raise NetworkError("the enhancer gave numbers that are not finite, or a single colour")
+def as_pictures(out: Array) -> list[Frame | None]:
+    """RGB (n, 3, size, size) in [-1, 1] as BGR pictures; None for one that is not finite, or one colour all over."""
+    return [_as_picture(one) for one in out]
+
+
+def _as_picture(out: Array) -> Frame | None:
+    if not np.isfinite(out).all() or np.ptp(out) == 0:
+        return None
     levels = np.clip(out * np.float32(127.5) + np.float32(128), 0, 255).astype(np.uint8)
-    return [np.asarray(cv2.merge(list(picture[::-1])), np.uint8) for picture in levels]
+    return np.asarray(cv2.merge(list(levels[::-1])), np.uint8)

@@ -31,7 +31,7 @@ class _Job:
     fidelities: list[float]
     begun_s: float
     done: threading.Event = field(default_factory=threading.Event)
-    answer: list[Frame] | Exception | None = None
+    answer: list[Frame | None] | Exception | None = None
 
 
 class GuardedEnhancer:
@@ -65,7 +65,7 @@ class GuardedEnhancer:
         """Whether it is open, and not off."""
         return self._open.is_set() and not self.off
 
-    def enhance(self, crops: Sequence[Frame], fidelities: Sequence[float]) -> list[Frame]:
+    def enhance(self, crops: Sequence[Frame], fidelities: Sequence[float]) -> list[Frame | None]:
         """As the enhancer. Raises `NetworkError` when it fails, is late, is still at a late job, or is off."""
         self._require_free()
         job = _Job(list(crops), list(fidelities), self._clock())
@@ -80,11 +80,11 @@ class GuardedEnhancer:
         return job.answer
 
     def judged(self, *, sound: bool) -> None:
-        """Whether the last answer was believed: only that ends a row of failures, and the other is one."""
+        """Whether any face of the last answer was believed: only that ends a row of failures, and the other is one."""
         if sound:
             self._failures = 0
         else:
-            self._failed("gave back another face than it was shown")
+            self._failed("gave back other faces than it was shown")
 
     def _require_free(self) -> None:
         if not self._open.is_set():

@@ -15,6 +15,7 @@ from models.engines import Enhancement, EnhancerName, EnhancerWish, Frame
 from models.enhancer_budget import EnhancerBudget
 from models.enhancer_detail import FaceDetail
 from models.enhancer_guard import GuardedEnhancer
+from models.enhancer_rests import EnhancerRests
 from models.enhancer_view import EnhancerView
 from models.fitting import FittedFace, Fitting
 from models.runtime import NetworkError
@@ -33,10 +34,12 @@ class CallEnhancement:
     details: dict[int, FaceDetail] = field(default_factory=dict)
     age: int = 0
     """Frames since the enhancer last ran for this call."""
+    rests: EnhancerRests = field(default_factory=EnhancerRests)
 
     def forget(self) -> None:
         """Of another identity, or of tracks that are not trusted."""
         self.details.clear()
+        self.rests.clear()
         self.age = 0
 
 
@@ -116,14 +119,16 @@ class EnhancerStage:
         return min(self.budget.every, 1) if wish.mode == "every" else self.budget.every
 
     def _due(self, name: EnhancerName, call: CallEnhancement, fitting: Fitting) -> list[_Due]:
-        every = self._every(call.wish)
+        call.rests.next_frame()
+        awake = [face for face in fitting.fitted if not call.rests.resting(name, face.face.track_id)]
+        every = 0 if fitting.fitted and not awake else self._every(call.wish)
         call.report = Enhancement(model=name if every else "", every=every)
         call.age += 1
         if not every or call.age < every:
             return []
         fitting.watch.resume()
         due = []
-        for face in fitting.fitted:
+        for face in awake:
             if face.answer is not None and _differs(face) and _side_px(face) >= MIN_SIDE_PX:
                 swap = face.answer.picture
                 shown = self._views[name].shown(fitting.frame, face.to_crop, swap)
@@ -143,13 +148,24 @@ class EnhancerStage:
                 one.call.report = _faulty(one.call.report, "enhancer failed" if guarded.off == "" else "enhancer off")
             return
         self.budget.ran(self._clock() - began_s)
-        sound = [view.is_of(answer, one.swap, one.face.crop) for one, answer in zip(due, answers, strict=True)]
-        guarded.judged(sound=all(sound))
-        for one, answer, believed in zip(due, answers, sound, strict=True):
-            if believed:
+        sound = [
+            answer if answer is not None and view.is_of(answer, one.swap, one.face.crop) else None
+            for one, answer in zip(due, answers, strict=True)
+        ]
+        self._judge(name, due, sound)
+        for one, answer in zip(due, sound, strict=True):
+            if answer is not None:
                 self._detail(name, one.call, one.face).learn(one.swap, one.shown, answer)
             else:
                 one.call.report = _faulty(one.call.report, "enhancer not trusted")
+
+    def _judge(self, name: EnhancerName, due: Sequence[_Due], sound: Sequence[Frame | None]) -> None:
+        """The enhancer failed when no face is believed; a call with nothing else to tell counts as that only once."""
+        believed = any(answer is not None for answer in sound)
+        if believed or not all(one.call.rests.doubted(name) for one in due):
+            self._enhancers[name].judged(sound=believed)
+        for one, answer in zip(due, sound, strict=True):
+            one.call.rests.judged(name, one.face.face.track_id, sound=answer is not None)
 
     def _detail(self, name: EnhancerName, call: CallEnhancement, face: FittedFace) -> FaceDetail:
         """The face's own; a new one for another enhancer or another identity."""
@@ -169,8 +185,10 @@ class EnhancerStage:
             if face.answer is None or detail is None:
                 continue
             if np.array_equal(detail.latent, face.latent):
-                face.detail = detail.step(face.answer.picture, wanted=wanted)
+                rests = call.rests.resting(call.report.model, face.face.track_id)
+                face.detail = detail.step(face.answer.picture, wanted=wanted and not rests)
         present = {face.face.track_id for face in fitting.fitted}
+        call.rests.keep(present)
         call.details = {
             number: detail
             for number, detail in call.details.items()

@@ -52,7 +52,8 @@ def graph_of(content: bytes, kind: EnhancerKind = CODEFORMER_KIND) -> OnnxGraph:
 class FaultyEnhancer:
     """Sharpens, but for runs `first` to `last`, counted from 1, in which it has `fault`.
 
-    "raw" gives back the raw face, which `seen` holds in the swapper's crop: no real enhancer ever has it.
+    "raw" gives back the raw face, which `seen` holds in the swapper's crop: no real enhancer ever has it. "first" has
+    no picture for the first face of a run, "nothing" for none.
     """
 
     def __init__(self, fault: str = "", first: int = 1, last: int = 10_000) -> None:
@@ -65,7 +66,7 @@ class FaultyEnhancer:
         self.free = threading.Event()
         self._inner = GraphEnhancer(graph_of(sharpener()), CODEFORMER_KIND)
 
-    def enhance(self, crops: Sequence[Frame], fidelities: Sequence[float]) -> list[Frame]:
+    def enhance(self, crops: Sequence[Frame], fidelities: Sequence[float]) -> list[Frame | None]:
         """Count, then fail or answer."""
         self.runs += 1
         self.batches.append(len(crops))
@@ -73,9 +74,9 @@ class FaultyEnhancer:
         self.threads.add(threading.get_ident())
         if not self.first <= self.runs <= self.last:
             return self._inner.enhance(crops, fidelities)
-        return self._wrong(crops)
+        return self._wrong(crops, fidelities)
 
-    def _wrong(self, crops: Sequence[Frame]) -> list[Frame]:
+    def _wrong(self, crops: Sequence[Frame], fidelities: Sequence[float]) -> list[Frame | None]:
         if self.fault == "raises":
             raise NetworkError("a network failed while it ran: out of memory")
         if self.fault == "hangs":
@@ -86,6 +87,10 @@ class FaultyEnhancer:
             return []
         if self.fault == "constant":
             return [np.full_like(crop, 90) for crop in crops]
+        if self.fault == "nothing":
+            return [None] * len(crops)
+        if self.fault == "first":
+            return [None, *self._inner.enhance(crops, fidelities)[1:]]
         if self.fault == "noise":
             return [np.random.default_rng(5).integers(0, 256, crop.shape, np.uint8) for crop in crops]
         if self.fault == "raw":

@@ -22,6 +22,7 @@ def test_pictures_go_through_the_network_as_they_should(tmp_path: Path) -> None:
     """RGB in [-1, 1], fidelity by face, back in levels; as the network itself computes it."""
     path, picture = narrow_checkpoint(tmp_path), soft(512, 1, 12.0)
     (answer,) = TorchCodeFormer(path, device="cpu", half=False, width=NARROW).enhance([picture], [0.75])
+    assert answer is not None
     rgb = torch.from_numpy(np.ascontiguousarray(picture[..., ::-1].transpose(2, 0, 1)[None], np.float32))
     with torch.inference_mode():
         wanted = load_codeformer(path, NARROW)((rgb / 255 - 0.5) / 0.5, 0.75)[0].numpy()
@@ -49,6 +50,7 @@ class Squares:
 
     def __init__(self) -> None:
         self.short = False
+        self.factor = 1e-3
 
     def to(self, *_: object, **__: object) -> "Squares":
         """Nowhere."""
@@ -62,7 +64,7 @@ class Squares:
     def __call__(self, given: object, shares: object) -> object:
         """The picture, or nearly nothing."""
         assert isinstance(given, torch.Tensor)
-        return given * 1e-3 if self.short else given
+        return given * self.factor if self.short else given
 
 
 def test_half_precision_that_answers_otherwise_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,6 +74,13 @@ def test_half_precision_that_answers_otherwise_is_refused(tmp_path: Path, monkey
     monkeypatch.setattr(codeformer_network, "load_codeformer", lambda *_: Squares())
     with pytest.raises(NetworkError, match="half precision is"):
         TorchCodeFormer(tmp_path / "codeformer.pth", device="cpu")
+
+    flat = Squares()
+    flat.factor = 0.0
+    monkeypatch.setattr(codeformer_network, "load_codeformer", lambda *_: flat)
+    with pytest.raises(NetworkError, match="single colour, in half precision"):
+        TorchCodeFormer(tmp_path / "codeformer.pth", device="cpu")
+    monkeypatch.setattr(codeformer_network, "load_codeformer", lambda *_: Squares())
 
     def lost(*_: object) -> object:
         raise RuntimeError("CUDA error: device-side assert triggered")

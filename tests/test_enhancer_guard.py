@@ -106,7 +106,7 @@ def test_answers_that_are_not_believed_count_as_failures() -> None:
     for _ in range(FAILURES_TO_STOP):
         one.enhance([CROP], [0.5])
         one.judged(sound=False)
-    assert "another face" in one.off
+    assert "other faces" in one.off
 
 
 def test_one_that_is_late_is_left_alone_until_it_is_back() -> None:
@@ -123,8 +123,9 @@ def test_one_that_is_late_is_left_alone_until_it_is_back() -> None:
         if one._late is not None and not one._late.done.wait(0.05):
             continue
         break
-    (answer,) = one.enhance([np.full_like(CROP, 77)], [0.5])
-    assert abs(int(np.median(answer)) - 77) <= 1
+    (answer,) = one.enhance([soft(512, 2)], [0.5])
+    assert answer is not None
+    assert np.abs(answer.astype(int) - soft(512, 2)).mean() < 3 < np.abs(answer.astype(int) - CROP).mean()
 
 
 def test_one_that_hangs_is_given_up() -> None:
