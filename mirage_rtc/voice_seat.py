@@ -8,7 +8,7 @@ one.
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from mirage_rtc.errors import MirageError
@@ -247,7 +247,7 @@ class VoiceSeat:
         self._broken = reason != "refused"
         self._kills = 0
         if is_imported(self._wanted):
-            self._wanted = self._fallback
+            self._wanted = _with_microphone_of(self._wanted, self._fallback)
         if self._broken:
             self.ladder = None
         self._on_fallback(
@@ -269,3 +269,9 @@ class VoiceSeat:
         if shown != self._shown:
             self._shown = shown
             self._on_change()
+
+
+def _with_microphone_of(given_up: VoiceSettings, embedded: VoiceSettings) -> VoiceSettings:
+    """The embedded voice, heard as before: what is done to the microphone is no matter of the voice."""
+    gain_db, gate_db, denoise = given_up.input_gain_db, given_up.gate_db, given_up.denoise
+    return replace(embedded, input_gain_db=gain_db, gate_db=gate_db, denoise=denoise)

@@ -1,6 +1,8 @@
 """What becomes of an imported voice that is unable: the embedded one takes its place, the person is told, once."""
 
 import asyncio
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,6 +34,30 @@ def test_a_voice_that_is_too_slow_at_every_hop_gives_way_to_the_embedded_one() -
     seated = run(EIGHTH, play, LaneHere(lambda engine, hop_ms: 0.9 * hop_ms if engine == "rvc" else 4.0))
     assert (seated.seat.engine, seated.seat.hop_ms, seated.seat.delay_ms) == ("embedded", 40, DELAY_MS)
     assert len(seated.fell) == 1
+
+
+@pytest.mark.parametrize("preset", ["rvc:eighth", "rvc:gone"])
+@pytest.mark.parametrize(
+    ("microphone", "level"),
+    [({"input_gain_db": -20.0}, 0.02), ({"gate_db": -30.0}, 0.0), ({"denoise": True, "gate_db": -50.0}, 0.0)],
+)
+def test_the_microphone_stays_as_it_was_set(preset: str, microphone: dict[str, Any], level: float) -> None:
+    """Of a voice that is too slow and of one that is refused; a steady level is no speech, and the gate shuts it out.
+
+    The voice's own controls are the embedded voice's.
+    """
+    worn = VoiceSettings(preset=preset, pitch_semitones=5.0, **microphone)
+
+    async def play(one: Seated) -> None:
+        await one.say(25)
+        one.seat.set_voice(worn)
+        while not one.fell:
+            await one.say()
+            await asyncio.sleep(0)
+        assert np.allclose((await one.say(60))[-1920:], level, atol=1e-3)
+
+    [fell] = run(VoiceSettings(), play, LaneHere(lambda engine, hop_ms: 0.9 * hop_ms if engine == "rvc" else 4.0)).fell
+    assert fell.to == replace(ROBOT, **microphone)
 
 
 def test_a_hop_of_the_former_length_is_no_hop_of_the_embedded_voice() -> None:
