@@ -164,14 +164,16 @@ class VoiceShaper:
         if speaker is None or not known:
             speaker = _assumed(speaker, reference)
         ratio = voice_match.tract_ratio(speaker, reference) if known else 1.0
-        semitones = (reference.log_f0_mean - speaker.log_f0_mean) / _SEMITONE
-        if too_close(semitones, ratio):
+        semitones = (reference.log_f0_mean - speaker.log_f0_mean) / _SEMITONE + self._settings.pitch_semitones
+        stretched = ratio * self._settings.formant_ratio
+        if too_close(semitones, stretched):  # judged with the controls in it: they could take the reference back
             direction = 1.0 if self._up is not False else -1.0
             semitones, ratio = direction * _FALLBACK_SEMITONES, _FALLBACK_FORMANT**direction
+            stretched = ratio
         envelope = voice_match.envelope_shift(speaker, reference, ratio) if known else np.zeros(BINS)
         slope = float(np.clip(reference.log_f0_sd / speaker.log_f0_sd, 0.6, 1.6))
-        offset = speaker.log_f0_mean * (1 - slope) + (semitones + self._settings.pitch_semitones) * _SEMITONE
-        log_ratio = log(ratio * self._settings.formant_ratio)
+        offset = speaker.log_f0_mean * (1 - slope) + semitones * _SEMITONE
+        log_ratio = log(stretched)
         return _Shape(scalars=np.array([slope, offset, log_ratio, self._settings.breath, 0.0]), envelope=envelope)
 
 

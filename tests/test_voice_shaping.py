@@ -101,6 +101,26 @@ def test_towards_oneself_the_least_disguise_is_kept() -> None:
     assert moved or int(np.argmax(after.power[-1])) not in range(57, 64)
 
 
+@pytest.mark.parametrize("f0_hz", [120.0, 240.0])
+def test_one_s_own_controls_cannot_take_that_disguise_back(f0_hz: float) -> None:
+    """Nor bring a voice near one's own to it: what comes out is judged, not the reference alone."""
+    wave = speech(3.0, 24_000, Speaker(f0_hz=f0_hz))
+    heard, up = analyse_clip(wave.astype(float)), 1.0 if f0_hz < 165.0 else -1.0
+    own = measure(wave, 24_000, analyse_clip)
+    near = measure(speech(3.0, 24_000, Speaker(f0_hz=f0_hz * 2 ** (3 / 12))), 24_000, analyse_clip)
+    for reference, pitch_semitones, formant_ratio in ((own, -4.0 * up, 1.1**-up), (near, -3.0, 1.0)):
+        shaper = VoiceShaper(
+            VoiceSettings(
+                preset="custom", reference=reference, pitch_semitones=pitch_semitones, formant_ratio=formant_ratio
+            )
+        )
+        shaped = shaper.shape(heard)
+        last = heard.f0_hz > 0
+        last[: len(last) // 2] = False
+        moved = np.median(np.log2(shaped.frames.f0_hz[last] / heard.f0_hz[last])) * 12
+        assert abs(moved) >= 2.0 or abs(np.log2(shaped.formant_ratio[-1])) >= np.log2(1.05)
+
+
 def test_a_reference_moves_the_pitch_to_its_own() -> None:
     """A man at 115 Hz towards a woman at 210 Hz lands near 210 Hz."""
     reference = measure(speech(4.0, 16_000, Speaker(f0_hz=210.0, tract=1.15)), 16_000, analyse_clip)
