@@ -84,6 +84,7 @@ class Leg:
     def __init__(self, parts: LegParts, *, sample_rate_hz: int, frame_samples: int, fill: bool) -> None:
         clock, metrics, wishes = parts.clock, parts.metrics, parts.wishes
         self.clock = clock
+        self.call_id = parts.call_id
         self.pictures, self.video_ms, self.audio_ms = Rolling(clock), Rolling(clock), Rolling(clock)
         self.skew_ms = 0.0
         self._codec_s = OPUS_LOOKAHEAD_S if fill else 0.0

@@ -84,7 +84,7 @@ class Session:
         self._enhancement = Enhancement()
         self._rtc: RtcLeg | None = None
         self._chunks: ChunkMedia | None = None
-        self._legs = self._leg_in_force = 0
+        self._legs = 0
         self._closing: set[asyncio.Task[None]] = set()
         self._negotiating = asyncio.Lock()
 
@@ -270,9 +270,9 @@ class Session:
             raise BadInput("voice_control", str(impossible)) from None
         self._wish("voice", {"preset": "imported", "receipt_id": voice.receipt_id}, voice=settings)
 
-    def _fall_back(self, leg: int, fell: FellBack) -> None:
-        """A leg gave an imported voice up: the embedded one is what is worn from here on."""
-        if leg != self._leg_in_force or self.closed:
+    def _fall_back(self, call_id: str, fell: FellBack) -> None:
+        """The leg in use gave an imported voice up: the embedded one is what is worn from here on."""
+        if self._leg is None or self._leg.call_id != call_id or self.closed:
             return
         around = self._around
         around.metrics.voice.fallbacks.labels(fell.reason).inc()
@@ -310,9 +310,9 @@ class Session:
     def _parts(self) -> LegParts:
         self._legs += 1
         self._wishes = replace(self._wishes, identity=self._source())
-        around, number = self._around, self._legs
+        around, call_id = self._around, f"{self.id}/{self._legs}"
         return LegParts(
-            call_id=f"{self.id}/{number}",
+            call_id=call_id,
             face_lane=around.face_lane,
             voice_lane=around.voice_lane,
             wishes=self._wishes,
@@ -325,7 +325,7 @@ class Session:
             on_face_unable=self._notice,
             on_sound=self._hear,
             on_voice=self._announce,
-            on_fallback=partial(self._fall_back, number),
+            on_fallback=partial(self._fall_back, call_id),
             on_enhancement=self._note_enhancement,
             on_degrade=self._ask_for_less,
         )

@@ -1,17 +1,21 @@
 """A real call in imported voices, heard from the far end: change, growth, failure, removal, and never the raw voice."""
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from mirage_rtc.session_events import Notice
+from mirage_rtc.errors import BadInput
+from mirage_rtc.grants import Grants
+from mirage_rtc.session_events import Notice, SessionEvent
 from models.engines import Samples, VoiceSettings
 from tests import imported_lane, media
-from tests.call_parts import FACE
+from tests.call_parts import FACE, registry
 from tests.leak_detector import VoiceWatch
 from tests.live_calls import LiveCall, live_call
 from tests.media import Clip
@@ -92,6 +96,28 @@ async def test_a_call_through_everything_that_can_happen_to_an_imported_voice(tm
     events = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
     assert [each["code"] for each in events if each["event"] == "voice_fallback"] == ["voice_slow", "voice_unknown"]
     assert "grace" not in json.dumps(events)
+
+
+async def test_a_refused_renegotiation_does_not_hush_up_that_the_voice_in_use_was_given_up(tmp_path: Path) -> None:
+    """The leg in use stays the one that counts: the person is told, and the state says what is heard."""
+    voices = imported_lane.store(tmp_path, "grace")
+    async with registry(tmp_path, voice=imported_lane.lane(tmp_path)) as (calls, _):
+        session = await calls.admit(subject="x", grants=Grants())
+        told: list[SessionEvent] = []
+        session.attach(told.append)
+        line = session.open_chunks()
+        with pytest.raises(BadInput):
+            await session.negotiate("nonsense")
+        await session.set_voice(GRACE)
+        voices.store.remove("grace")
+        async with asyncio.timeout(20):
+            for at in itertools.count():
+                line.push_sound(np.full(3072, 0.1, np.float32), capture_us=at * 192_000)
+                await asyncio.sleep(0.05)
+                if line.leg.voice.engine and not line.leg.voice.is_preparing:
+                    break
+        assert [event.code for event in told if isinstance(event, Notice)] == ["voice_unknown"]
+        assert session.state().voice.preset == "disguise"
 
 
 async def test_an_imported_voice_over_the_chunk_path(tmp_path: Path) -> None:
