@@ -5,13 +5,21 @@ server's side, so that a new worker starts with it.
 """
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from mirage_rtc.badge import I420
 from mirage_rtc.errors import MirageError, Unavailable
 from mirage_rtc.inference import EngineFailed, Lane, LaneDown
-from mirage_rtc.swap_pipeline import CloseFace, EnhanceFace, OpenFace, SwapFrame, SwappedFrame, WearFace
+from mirage_rtc.swap_pipeline import (
+    CloseFace,
+    EnhanceFace,
+    OpenFace,
+    PrepareIdentity,
+    SwapFrame,
+    SwappedFrame,
+    WearFace,
+)
 from models.engines import EnhancerWish, FaceMapping, IdentitySource
 
 _Look = tuple[IdentitySource | None, FaceMapping | None]
@@ -50,6 +58,7 @@ class FaceSeat:
         self._epoch = 0
         self._on_unable = on_unable
         self._unable: _Unable | None = None
+        self._prepared: set[str] = set()
 
     def wear(self, identity: IdentitySource | None, mapping: FaceMapping | None = None) -> None:
         """Wear `identity`, or as `mapping` says whom, from the next swap on."""
@@ -82,7 +91,7 @@ class FaceSeat:
         if unable is not None and unable.epoch == epoch and unable.wanted is wanted:
             raise unable.error.with_traceback(None)
         try:
-            await self._dress(wanted, epoch)
+            await self._dress(epoch)
         except (EngineFailed, MirageError) as error:
             self._unable = _Unable(epoch=epoch, wanted=wanted, error=error)
             self._tell(wanted, error)
@@ -91,8 +100,12 @@ class FaceSeat:
             await self._lane.run(EnhanceFace(call_id=self._call_id, wish=wish), call_id=self._call_id)
         self._enhanced = wish
 
-    async def _dress(self, wanted: _Look, epoch: int) -> None:
-        identity, mapping = wanted
+    async def _dress(self, epoch: int) -> None:
+        if self._epoch != epoch:
+            self._prepared.clear()
+        if self._epoch != epoch or self._worn is not self._wanted:
+            await self._prepare()
+        wanted = identity, mapping = self._wanted
         if self._epoch != epoch:
             opening = OpenFace(call_id=self._call_id, max_faces=self._max_faces, identity=identity, mapping=mapping)
             await self._lane.run(opening, settling=True, call_id=self._call_id)
@@ -102,10 +115,25 @@ class FaceSeat:
             await self._lane.run(wearing, settling=True, call_id=self._call_id)
         self._epoch, self._worn = epoch, wanted
 
+    async def _prepare(self) -> None:
+        """Have each identity of a mapping prepared by itself, so that other calls' frames go in between."""
+        while (source := _next(self._wanted, self._prepared)) is not None and self._lane.recognises:
+            await self._lane.run(PrepareIdentity(identity=source), settling=True, call_id=self._call_id)
+            self._prepared.add(source.name)
+
     def _tell(self, wanted: _Look, error: EngineFailed | MirageError) -> None:
         if wanted is not self._wanted:
             return  # something else is wanted by now
         self._on_unable(error if isinstance(error, MirageError) else _engine_unable())
+
+
+def _next(look: _Look, prepared: Collection[str]) -> IdentitySource | None:
+    """The first identity of a mapping that this call had not prepared; where nobody is mapped it is one job anyway."""
+    identity, mapping = look
+    if mapping is None or not mapping.faces:
+        return None
+    named = (identity, *(source for face in mapping.faces for source in (face.reference, face.wears)))
+    return next((source for source in named if source is not None and source.name not in prepared), None)
 
 
 def _engine_unable() -> MirageError:

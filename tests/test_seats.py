@@ -1,7 +1,7 @@
 """A call's seat in a lane survives the lane's worker."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,8 +11,8 @@ from mirage_rtc.errors import BadInput, MirageError
 from mirage_rtc.inference import EngineFailed, Lane, LaneDown, Served, WorkerLost
 from mirage_rtc.lane_worker import LaneSpec
 from mirage_rtc.seats import FaceSeat
-from mirage_rtc.swap_pipeline import EnhanceFace, SwapFrame, SwappedFrame
-from models.engines import EnhancerWish, FaceMapping
+from mirage_rtc.swap_pipeline import EnhanceFace, OpenFace, PrepareIdentity, SwapFrame, SwappedFrame
+from models.engines import EnhancerWish, FaceMapping, IdentitySource, MappedFace
 from tests.call_parts import MASK_A, MASK_B, SHADE_A, SHADE_B, lanes, luma, picture
 
 
@@ -50,14 +50,17 @@ class _NotingLane:
     """Takes every job and notes it, but refuses to have `refused` worn; `epoch` is set by hand."""
 
     epoch = 1
+    recognises = True
 
     def __init__(self) -> None:
         self.jobs: list[Any] = []
         self.refused: dict[str, Exception] = {}
+        self.on_job: Callable[[Any], None] = lambda _: None
 
     async def run(self, job: Any, *, settling: bool = False, call_id: str = "") -> None:
         """Note it."""
         self.jobs.append(job)
+        self.on_job(job)
         identity = getattr(job, "identity", None)
         if identity is not None and identity.name in self.refused:
             raise self.refused[identity.name]
@@ -178,3 +181,55 @@ async def test_face_mapping_and_enhancer_change_together_between_two_frames() ->
     frame, enhance = "SwapFrame", "EnhanceFace"
     assert kinds == ["OpenFace", frame, "WearFace", enhance, frame, "OpenFace", enhance, frame]
     assert [(job.identity, job.mapping) for job in (lane.jobs[2], lane.jobs[5])] == [(MASK_B, mapping)] * 2
+
+
+def _portrait(name: str) -> IdentitySource:
+    return IdentitySource(kind="portrait", name=name)
+
+
+def _mapping(*names: str) -> FaceMapping:
+    faces = tuple(MappedFace(reference=_portrait(name), wears=MASK_B, threshold=0.5) for name in names)
+    return FaceMapping(faces=faces, others="blur", lock=True)
+
+
+def _told(lane: _NotingLane) -> list[str]:
+    """The jobs since the last look, a preparation by the name that it is of."""
+    told = [job.identity.name if isinstance(job, PrepareIdentity) else type(job).__name__ for job in lane.jobs]
+    lane.jobs.clear()
+    return told
+
+
+async def test_the_faces_of_a_mapping_are_prepared_each_by_itself() -> None:
+    """One job for all of them was a second without a frame for every call; each is asked for once a worker."""
+    lane = _NotingLane()
+    seat = FaceSeat(lane, call_id="one", max_faces=1)  # type: ignore[arg-type]
+    seat.wear(MASK_A, _mapping("ada", "bob"))
+    await seat.swap(picture(), 0.0)
+    assert _told(lane) == ["a", "ada", "b", "bob", "OpenFace", "SwapFrame"]
+    seat.wear(MASK_A, _mapping("bob", "eve"))
+    await seat.swap(picture(), 0.1)
+    assert _told(lane) == ["eve", "WearFace", "SwapFrame"]
+    lane.epoch = 2
+    await seat.swap(picture(), 0.2)
+    assert _told(lane) == ["a", "bob", "b", "eve", "OpenFace", "SwapFrame"]
+    lane.epoch, lane.recognises = 3, False
+    await seat.swap(picture(), 0.3)
+    assert _told(lane) == ["OpenFace", "SwapFrame"]
+
+
+async def test_a_mapping_that_changes_while_it_is_prepared_is_prepared_no_further() -> None:
+    """As when somebody's portrait is removed: nothing is made of it after that."""
+    lane = _NotingLane()
+    seat = FaceSeat(lane, call_id="one", max_faces=1)  # type: ignore[arg-type]
+    seat.wear(MASK_A, _mapping("ada", "bob"))
+
+    def remove_bob(job: Any) -> None:
+        if isinstance(job, PrepareIdentity) and job.identity.name == "ada":
+            seat.wear(MASK_A, _mapping("ada"))
+
+    lane.on_job = remove_bob
+    await seat.swap(picture(), 0.0)
+    [opening] = [job for job in lane.jobs if isinstance(job, OpenFace)]
+    assert opening.mapping is not None
+    assert [face.reference.name for face in opening.mapping.faces] == ["ada"]
+    assert _told(lane) == ["a", "ada", "b", "OpenFace", "SwapFrame"]
