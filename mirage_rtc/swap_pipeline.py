@@ -35,8 +35,11 @@ from models.engines import (
 
 T = TypeVar("T")
 
-PREPARED_IDENTITIES = 16
-"""Identities kept prepared; the one used longest ago goes first."""
+PREPARED_FACES = 16
+"""Identities kept prepared; the one used longest ago goes first. The mesh engine's are textures of half a megabyte, and
+a call wears one."""
+PREPARED_IDENTITIES = 256
+"""The same of an engine that recognises: a few kB each, and one mapping names up to 17."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +136,7 @@ class SwapPipeline:
         self._engine = engine
         self._batching = engine if isinstance(engine, BatchFaceEngine) else None
         self.batch_max = 1 if self._batching is None else self._batching.batch_max
+        self._keeps = PREPARED_IDENTITIES if isinstance(engine, RecognisingFaceEngine) else PREPARED_FACES
         self._wearers: dict[str, FaceWearer] = {}
         self._prepared: OrderedDict[str, Any] = OrderedDict()
 
@@ -228,7 +232,7 @@ class SwapPipeline:
         if source.name not in self._prepared:
             self._prepared[source.name] = self._engine.prepare(source)
         self._prepared.move_to_end(source.name)
-        while len(self._prepared) > PREPARED_IDENTITIES:
+        while len(self._prepared) > self._keeps:
             self._prepared.popitem(last=False)
         return self._prepared[source.name]
 

@@ -5,7 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mirage_rtc.face_mapping import MAX_ENTRIES
 from mirage_rtc.swap_pipeline import (
+    PREPARED_FACES,
+    PREPARED_IDENTITIES,
     CloseFace,
     ForeignPicture,
     ForgetIdentity,
@@ -66,15 +69,7 @@ def test_two_calls_wear_their_own_faces() -> None:
 def test_identities_are_prepared_once_until_forgotten() -> None:
     """Preparing is remembered by name; forgetting makes it happen again."""
     engine = PaintedFaceEngine()
-    prepared: list[str] = []
-    original = engine.prepare
-
-    def prepare(source: IdentitySource) -> int:
-        prepared.append(source.name)
-        return original(source)
-
-    engine.prepare = prepare  # type: ignore[method-assign]
-    pipeline = SwapPipeline(engine)
+    pipeline, prepared = SwapPipeline(engine), _prepared_names(engine)
     pipeline.handle(PrepareIdentity(identity=A))
     pipeline.handle(OpenFace(call_id="one", max_faces=1, identity=A))
     assert prepared == ["a"]
@@ -176,3 +171,41 @@ def test_of_several_portraits_all_that_are_unusable_are_named() -> None:
     with pytest.raises(PortraitError, match="Picture 2: .*Picture 4: ") as refused:
         pipeline.handle(InspectPortrait(portraits=(grey, black, grey, black)))
     assert refused.value.code == "portraits_unusable"
+
+
+def _prepared_names(engine: PaintedFaceEngine | TellingFaceEngine) -> list[str]:
+    """The names of all that the engine prepares from here on."""
+    names: list[str] = []
+    original = engine.prepare
+
+    def prepare(source: IdentitySource) -> int:
+        names.append(source.name)
+        return original(source)
+
+    engine.prepare = prepare  # type: ignore[method-assign]
+    return names
+
+
+def test_the_largest_mapping_is_prepared_once_beside_those_of_other_calls() -> None:
+    """Each of its eight people is known by a portrait and wears another; what it names stays at hand."""
+    engine = TellingFaceEngine()
+    pipeline, prepared = SwapPipeline(engine), _prepared_names(engine)
+    sources = [IdentitySource(kind="mask", name=str(number)) for number in range(2 * MAX_ENTRIES)]
+    pairs = zip(sources[::2], sources[1::2], strict=True)
+    faces = tuple(MappedFace(reference=reference, wears=wears, threshold=0.5) for reference, wears in pairs)
+    mapping = FaceMapping(faces=faces, others="blur", lock=True)
+    for _ in range(2):
+        pipeline.handle(OpenFace(call_id="one", max_faces=1, identity=A, mapping=mapping))
+        pipeline.handle(PrepareIdentity(identity=B))
+    assert len(prepared) == len(set(prepared)) == 2 * MAX_ENTRIES + 2
+
+
+@pytest.mark.parametrize(
+    ("engine", "kept"), [(TellingFaceEngine(), PREPARED_IDENTITIES), (PaintedFaceEngine(), PREPARED_FACES)]
+)
+def test_what_is_kept_prepared_is_bounded(engine: TellingFaceEngine | PaintedFaceEngine, kept: int) -> None:
+    """The one used longest ago goes, and is prepared again when it is asked for."""
+    pipeline, prepared = SwapPipeline(engine), _prepared_names(engine)
+    for number in (*range(kept + 1), 1, 0):
+        pipeline.handle(PrepareIdentity(identity=IdentitySource(kind="mask", name=str(number))))
+    assert prepared == [*map(str, range(kept + 1)), "0"]
