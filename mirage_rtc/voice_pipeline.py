@@ -28,7 +28,7 @@ class OpenVoice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoiceUnable:
-    """A voice cannot be worn at all, and why, for the person who chose it."""
+    """A voice cannot be worn at all, and why, for whoever runs the server: the sentence may name paths."""
 
     code: str
     sentence: str

@@ -7,6 +7,7 @@ one.
 """
 
 import contextlib
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -28,6 +29,8 @@ from mirage_rtc.voice_pipeline import (
 from models.engines import Samples, VoiceSettings
 from models.imported_voices import is_imported, one_stream
 
+logger = logging.getLogger(__name__)
+
 KILLS_MOST = 2
 """So many workers in a row may die of one voice."""
 
@@ -35,11 +38,15 @@ _DISGUISE = VoiceSettings()
 
 Reason = Literal["slow", "raised", "killed", "refused"]
 
-SENTENCES: dict[Reason, str] = {
-    "slow": "The imported voice is too slow on this server, so a built-in voice took its place.",
-    "raised": "The imported voice failed, so a built-in voice took its place. Choose it again to try once more.",
-    "killed": "The imported voice stopped its engine twice, so a built-in voice took its place.",
+SENTENCES = {
+    "voice_slow": "The imported voice is too slow on this server, so a built-in voice took its place.",
+    "voice_raised": "The imported voice failed, so a built-in voice took its place. Choose it again to try once more.",
+    "voice_killed": "The imported voice stopped its engine twice, so a built-in voice took its place.",
+    "voice_unknown": "The imported voice is no longer on this server, so a built-in voice took its place.",
 }
+"""By code, for the caller: what the store and the runtime say is for the operator, and names paths and other voices."""
+UNABLE = "That voice cannot be used now, so a built-in voice took its place: ask whoever runs this server."
+"""For every other code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,9 +245,10 @@ class VoiceSeat:
             self._give_up("killed")
 
     def _refuse(self, unable: VoiceUnable) -> None:
-        self._give_up("refused", code=unable.code, sentence=unable.sentence)
+        logger.warning("an imported voice cannot be used", extra={"code": unable.code, "sentence": unable.sentence})
+        self._give_up("refused", code=unable.code)
 
-    def _give_up(self, reason: Reason, *, code: str = "", sentence: str = "") -> None:
+    def _give_up(self, reason: Reason, *, code: str = "") -> None:
         """To the embedded voice: at once where the imported one speaks and is no use, by a change of voice else."""
         if not is_imported(self._wanted) and not self._is_imported(self._speaks):
             return
@@ -250,14 +258,8 @@ class VoiceSeat:
             self._wanted = _with_microphone_of(self._wanted, self._fallback)
         if self._broken:
             self.ladder = None
-        self._on_fallback(
-            FellBack(
-                reason=reason,
-                code=code or f"voice_{reason}",
-                sentence=sentence or SENTENCES[reason],
-                to=self._wanted,
-            )
-        )
+        code = code or f"voice_{reason}"
+        self._on_fallback(FellBack(reason=reason, code=code, sentence=SENTENCES.get(code, UNABLE), to=self._wanted))
 
     @staticmethod
     def _is_imported(settings: VoiceSettings | None) -> bool:

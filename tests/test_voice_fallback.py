@@ -9,6 +9,7 @@ import pytest
 
 from mirage_rtc.inference import EngineFailed, Lane
 from mirage_rtc.lane_worker import LaneSpec
+from mirage_rtc.voice_seat import SENTENCES, UNABLE
 from models.engines import VoiceSettings
 from models.imported_voices import DELAY_MS
 from tests.lane_here import LaneHere
@@ -106,22 +107,31 @@ def test_a_voice_that_raises_gives_way_at_once() -> None:
     assert [fell.code for fell in run(VoiceSettings(), play).fell] == ["voice_raised"]
 
 
-def test_a_voice_that_cannot_be_loaded_is_refused_with_its_sentence() -> None:
-    """By the runtime or by the store; whoever spoke goes on without a silent hop."""
-    for preset, code in (("rvc:refused", "voice_not_loaded"), ("rvc:gone", "voice_unknown")):
+@pytest.mark.parametrize(
+    ("preset", "code", "said", "logged"),
+    [
+        ("rvc:refused", "voice_not_loaded", UNABLE, "The network cannot be loaded: free some memory."),
+        ("rvc:gone", "voice_unknown", SENTENCES["voice_unknown"], "There is no such voice."),
+    ],
+)
+def test_a_voice_that_cannot_be_loaded_is_refused_and_why_is_for_the_operator_only(
+    preset: str, code: str, said: str, logged: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By the runtime or by the store, which may name paths; whoever spoke goes on without a silent hop."""
 
-        async def play(one: Seated, preset: str = preset) -> None:
-            await one.say(25)
-            one.seat.set_voice(VoiceSettings(preset=preset))
-            while not one.fell:
-                assert (await one.say()).all()
-                await asyncio.sleep(0)
-            assert np.allclose((await one.say(3))[-1920:], 0.2)
-            assert not one.seat.is_preparing
+    async def play(one: Seated) -> None:
+        await one.say(25)
+        one.seat.set_voice(VoiceSettings(preset=preset))
+        while not one.fell:
+            assert (await one.say()).all()
+            await asyncio.sleep(0)
+        assert np.allclose((await one.say(3))[-1920:], 0.2)
+        assert not one.seat.is_preparing
 
-        [fell] = run(VoiceSettings(), play).fell
-        assert (fell.reason, fell.code) == ("refused", code)
-        assert fell.sentence.endswith(".")
+    [fell] = run(VoiceSettings(), play).fell
+    assert (fell.reason, fell.code, fell.sentence) == ("refused", code, said)
+    [record] = caplog.records
+    assert (vars(record)["code"], vars(record)["sentence"]) == (code, logged)
 
 
 def test_another_imported_voice_that_is_refused_leaves_without_a_gap() -> None:
