@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from models.convert.faiss_index import MAX_BYTES, MAX_VECTORS, store_index
-from models.voice_index import index_files, open_index
+from models.voice_index import MOST_IN_A_LIST, index_files, open_index
 from models.voice_refusal import VoiceRefused
 from tests.faiss_writer import Recordings, header, index_bytes, recordings
 
@@ -38,7 +38,7 @@ def test_the_files_of_these_tests_are_those_that_faiss_writes() -> None:
     assert hashlib.sha256(sparse).hexdigest() == FAISS_SPARSE_SHA256
 
 
-@pytest.mark.parametrize(("lists", "count", "sparse"), [(6, 200, False), (9, 3, True), (1, 5000, False)])
+@pytest.mark.parametrize(("lists", "count", "sparse"), [(6, 200, False), (9, 3, True), (2, 5000, False)])
 def test_every_vector_is_kept_in_its_list(tmp_path: Path, lists: int, count: int, sparse: bool) -> None:
     """Also over more than one block; a map of the vectors, where faiss was asked for one, changes nothing."""
     made = recordings(WIDTH, lists, count)
@@ -112,6 +112,14 @@ def test_a_file_that_is_cut_off_is_refused(tmp_path: Path, kept: int) -> None:
         with pytest.raises(VoiceRefused, match=r"\.$") as caught:
             store(tmp_path, broken)
         assert caught.value.code == "index_damaged"
+
+
+def test_a_list_that_could_not_be_searched_in_time_is_refused(tmp_path: Path) -> None:
+    """A hop would search all of it: one vector too many, and the most there may be."""
+    with pytest.raises(VoiceRefused, match="4097 vectors in one list") as caught:
+        store(tmp_path, index_bytes(recordings(WIDTH, 1, MOST_IN_A_LIST + 1)))
+    assert caught.value.code == "index_size"
+    assert store(tmp_path, index_bytes(recordings(WIDTH, 1, MOST_IN_A_LIST))) == MOST_IN_A_LIST
 
 
 def test_lists_that_are_named_twice_are_refused(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.voice_index import IndexShape, VoiceIndex, blend, index_files, open_index
+from models.voice_index import MOST_IN_A_LIST, IndexShape, VoiceIndex, blend, index_files, open_index
 from models.voice_refusal import VoiceRefused
 from tests.faiss_writer import Recordings, recordings
 
@@ -121,3 +121,17 @@ def test_arrays_that_are_no_index_are_refused(tmp_path: Path, broken: str) -> No
     written(tmp_path)
     with pytest.raises(VoiceRefused):
         open_index(tmp_path, width=768)
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_list_that_could_not_be_searched_in_time_is_not_opened(tmp_path: Path, more: int) -> None:
+    """Of an older import, or a folder made by hand; the most there may be is opened."""
+    count = MOST_IN_A_LIST + more
+    shape, blocks = IndexShape(vectors=count, lists=2, width=4), iter([np.zeros((count, 4), np.float32)])
+    index_files(tmp_path).write(shape, np.zeros((2, 4), np.float32), np.array([0, 0, count]), blocks)
+    if not more:
+        assert open_index(tmp_path, width=4) is not None
+        return
+    with pytest.raises(VoiceRefused, match=r"more than 4096 vectors in one list.*without one\.$") as caught:
+        open_index(tmp_path, width=4)
+    assert caught.value.code == "voice_damaged"

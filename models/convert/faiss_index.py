@@ -15,7 +15,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from models.voice_index import LARGEST_VALUE, IndexShape, index_files
+from models.voice_index import LARGEST_VALUE, MOST_IN_A_LIST, IndexShape, index_files
 from models.voice_refusal import VoiceRefused
 
 MAX_VECTORS = 200_000
@@ -26,7 +26,7 @@ MAX_BYTES = 1 << 30
 _HEADER = struct.Struct("<iqqqBi")  # width, vectors, two placeholders, trained, metric
 _L2 = 1
 _FLOAT_BYTES, _ID_BYTES = 4, 8
-_BLOCK_ROWS = 4096
+_BLOCK_ROWS = 1024
 _COUNT = struct.Struct("<Q")
 
 Vectors = NDArray[np.float32]
@@ -122,6 +122,12 @@ class _Reader:
         sizes = self._sizes(lists)
         if sizes.min() < 0 or sizes.max() > count or int(sizes.sum()) != count:
             raise self._damaged()
+        if sizes.max() > MOST_IN_A_LIST:
+            sentence = (
+                f"{self._name} has {sizes.max()} vectors in one list, too many to search while somebody speaks "
+                f"(the most is {MOST_IN_A_LIST}): {_ADVICE}"
+            )
+            raise VoiceRefused("index_size", sentence)
         return _Lists(centroids=centroids, sizes=sizes)
 
     def _skip_map(self, count: int) -> None:
