@@ -112,7 +112,7 @@ class InspectPortrait:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForgetIdentity:
-    """Drop whatever was prepared of the identity of this name."""
+    """Drop whatever was prepared of the identity of this name; whoever wears it, or is known by it, wears nothing."""
 
     name: str
 
@@ -138,6 +138,8 @@ class SwapPipeline:
         self.batch_max = 1 if self._batching is None else self._batching.batch_max
         self._keeps = PREPARED_IDENTITIES if isinstance(engine, RecognisingFaceEngine) else PREPARED_FACES
         self._wearers: dict[str, FaceWearer] = {}
+        self._held: dict[str, frozenset[str]] = {}
+        """The names of what each call's wearer holds."""
         self._prepared: OrderedDict[str, Any] = OrderedDict()
 
     def handle(self, job: Any) -> Any:
@@ -146,20 +148,21 @@ class SwapPipeline:
             case SwapFrame():
                 return self._swap(job)
             case OpenFace():
-                wearer = self._wearers[job.call_id] = self._engine.open(max_faces=job.max_faces)
-                return wearer.wear(self._worn(job))
+                self._wearers[job.call_id] = self._engine.open(max_faces=job.max_faces)
+                self._wear(job)
             case EnhanceFace():
                 self._enhance(job)
             case WearFace():
-                return self._wearers[job.call_id].wear(self._worn(job))
+                self._wear(job)
             case PrepareIdentity():
                 self._prepare(job.identity)
             case InspectPortrait():
                 self._inspect(job.portraits)
             case ForgetIdentity():
-                self._prepared.pop(job.name, None)
+                self._forget(job.name)
             case CloseFace():
                 self._wearers.pop(job.call_id, None)
+                self._held.pop(job.call_id, None)
             case _:
                 raise TypeError(type(job).__name__)
         return None
@@ -201,6 +204,20 @@ class SwapPipeline:
         frame = np.asarray(cv2.cvtColor(job.i420, cv2.COLOR_YUV2BGR_I420), dtype=np.uint8)
         return SwapRequest(wearer=self._wearers[job.call_id], frame=frame, time_s=job.time_s)
 
+    def _wear(self, job: OpenFace | WearFace) -> None:
+        wearer = self._wearers[job.call_id]
+        worn = self._worn(job)
+        self._held[job.call_id] = _names(job)
+        wearer.wear(worn)
+
+    def _forget(self, name: str) -> None:
+        """Also in wearers: a call whose camera is off would hold a removed face until its next picture."""
+        self._prepared.pop(name, None)
+        for call_id, names in self._held.items():
+            if name in names:
+                self._held[call_id] = frozenset()
+                self._wearers[call_id].wear(None)
+
     def _worn(self, job: OpenFace | WearFace) -> Any:
         """What a call wears; with a mapping and an engine that cannot follow it, nothing: everybody is blurred."""
         identity, mapping = self._prepare(job.identity), job.mapping
@@ -235,6 +252,12 @@ class SwapPipeline:
         while len(self._prepared) > self._keeps:
             self._prepared.popitem(last=False)
         return self._prepared[source.name]
+
+
+def _names(job: OpenFace | WearFace) -> frozenset[str]:
+    faces = () if job.mapping is None else job.mapping.faces
+    sources = (job.identity, *(source for face in faces for source in (face.reference, face.wears)))
+    return frozenset(source.name for source in sources if source is not None)
 
 
 def _i420(frame: Frame) -> NDArray[np.uint8]:

@@ -79,6 +79,37 @@ def test_identities_are_prepared_once_until_forgotten() -> None:
     assert prepared == ["a", "a"]
 
 
+def _dressed(engine: PaintedFaceEngine | TellingFaceEngine) -> list[Any]:
+    """What the engine's wearers are told to wear from here on; they hold it alone."""
+    worn: list[Any] = []
+
+    class Listening(PaintedWearer):
+        def wear(self, identity: Any) -> None:
+            worn.append(identity)
+
+    engine.open = lambda *, max_faces: Listening()  # type: ignore[method-assign]
+    return worn
+
+
+def test_what_is_forgotten_is_worn_by_nobody_at_once() -> None:
+    """Also in a mapping, as what is worn and as who is known; other calls keep what they wear."""
+    engine = TellingFaceEngine()
+    worn = _dressed(engine)
+    pipeline = SwapPipeline(engine)
+    pipeline.handle(OpenFace(call_id="one", max_faces=1, identity=A))
+    pipeline.handle(OpenFace(call_id="two", max_faces=1, identity=B))
+    pipeline.handle(OpenFace(call_id="three", max_faces=1, identity=B, mapping=MAPPING))
+    worn.clear()
+    pipeline.handle(ForgetIdentity(name="a"))
+    assert worn == [None, None]
+    pipeline.handle(ForgetIdentity(name="a"))
+    assert worn == [None, None]
+    pipeline.handle(WearFace(call_id="one", identity=B))
+    pipeline.handle(CloseFace(call_id="two"))
+    pipeline.handle(ForgetIdentity(name="b"))
+    assert worn == [None, None, 200, None]
+
+
 def test_a_portrait_is_inspected_by_the_engine() -> None:
     """One without a face raises the engine's refusal."""
     pipeline = SwapPipeline(PaintedFaceEngine())
@@ -148,14 +179,8 @@ def test_a_mapping_goes_to_an_engine_that_recognises_people() -> None:
 
 def test_an_engine_that_recognises_nobody_covers_everybody() -> None:
     """As when a lane fell back to the embedded engine in mid-call: nobody wears anything until the mapping is gone."""
-    worn: list[Any] = []
-
-    class Listening(PaintedWearer):
-        def wear(self, identity: Any) -> None:
-            worn.append(identity)
-
     engine = PaintedFaceEngine()
-    engine.open = lambda *, max_faces: Listening()  # type: ignore[method-assign]
+    worn = _dressed(engine)
     pipeline = SwapPipeline(engine)
     pipeline.handle(OpenFace(call_id="one", max_faces=1, identity=A, mapping=MAPPING))
     pipeline.handle(WearFace(call_id="one", identity=B, mapping=MAPPING))
