@@ -102,11 +102,14 @@ class FrameQueue(Generic[T]):
                 expired += [each.item for each in late]
         return expired
 
-    def next_s(self, *, idle: bool) -> float | None:
-        """When to `take` (for an idle worker) or to `expire` again if nothing comes before; None for never."""
+    def next_s(self, now_s: float, *, idle: bool) -> float | None:
+        """When to `take` (for an idle worker) or to `expire` again if nothing comes before; None for never.
+
+        Asked after both were done at `now_s`: who waits for company still does so until a time that lies ahead.
+        """
         lines = [each for call in self._ready() for each in call.line]
         times = [each.due_s for each in lines if each.may_expire]
-        times += [each.joins_until_s for each in lines if idle]
+        times += [each.joins_until_s for each in lines if idle and each.joins_until_s > now_s]
         return min(times, default=None)
 
     def remove(self, item: T) -> None:

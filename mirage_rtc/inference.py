@@ -173,7 +173,7 @@ class Lane:
             self._send(self._worker, taken)
         if self._look is not None:
             self._look.cancel()
-        look_s = self._queue.next_s(idle=not self._flying)
+        look_s = self._queue.next_s(now_s, idle=not self._flying)
         self._look = None if look_s is None else loop.call_at(look_s, self._serve)
 
     def _send(self, worker: Worker, taken: list[_Asked]) -> None:

@@ -62,7 +62,7 @@ def test_an_idle_worker_waits_three_milliseconds_for_company() -> None:
     assert queue.take(0.0) == ["a1"]  # the only call
     put(queue, "b1", 0.010, idle=True)
     assert queue.take(0.010) == []
-    assert queue.next_s(idle=True) == pytest.approx(0.010 + WINDOW_S)
+    assert queue.next_s(0.010, idle=True) == pytest.approx(0.010 + WINDOW_S)
     assert queue.take(0.010 + WINDOW_S) == ["b1"]
     put(queue, "a2", 0.020, idle=True)
     assert queue.take(0.020) == []
@@ -70,6 +70,18 @@ def test_an_idle_worker_waits_three_milliseconds_for_company() -> None:
     assert queue.take(0.0215) == ["a2", "b2"]
     put(queue, "a3", 0.030 + LIVE_S, idle=True)  # b has stopped sending
     assert queue.take(0.030 + LIVE_S) == ["a3"]
+
+
+def test_nobody_looks_before_the_window_ends_for_what_waits_behind_those_who_gather() -> None:
+    """What is no frame waits for no company: its time lies in the past, and looking at once would not end."""
+    queue = Queue(8)
+    put(queue, "b1", 0.0, idle=True)
+    assert queue.take(WINDOW_S) == ["b1"]
+    put(queue, "a1", 0.010, idle=True)
+    put(queue, "s-wear", 0.0101, patience_s=None, idle=True)
+    assert queue.take(0.011) == []
+    assert queue.next_s(0.011, idle=True) == pytest.approx(0.010 + WINDOW_S)
+    assert queue.take(0.010 + WINDOW_S) == ["a1"]
 
 
 def test_without_batches_nobody_waits_for_company() -> None:
@@ -86,7 +98,7 @@ def test_a_frame_whose_time_passes_while_the_worker_is_busy_is_dropped() -> None
     put(queue, "a1", 0.0, patience_s=0.030)
     put(queue, "a-wear", 0.0, patience_s=None)
     put(queue, "b1", 0.0, patience_s=0.060)
-    assert queue.next_s(idle=False) == pytest.approx(0.030)
+    assert queue.next_s(0.0, idle=False) == pytest.approx(0.030)
     assert queue.expire(0.029) == []
     assert queue.expire(0.031) == ["a1"]
     assert [queue.take(0.031) for _ in range(3)] == [["a-wear"], ["b1"], []]
@@ -139,7 +151,7 @@ def test_a_job_that_nobody_waits_for_is_forgotten_and_all_can_be() -> None:
     queue.remove("nobody")
     assert len(queue) == 2
     assert queue.clear() == ["a1", "c1"]
-    assert (len(queue), queue.take(0.0), queue.next_s(idle=True)) == (0, [], None)
+    assert (len(queue), queue.take(0.0), queue.next_s(0.0, idle=True)) == (0, [], None)
 
 
 def test_calls_that_went_are_forgotten() -> None:
@@ -182,7 +194,7 @@ class Machine:
         """So many seconds from the first frame on."""
         now_s = 0.0
         while now_s < seconds:
-            look_s = self._queue.next_s(idle=not self._flying)
+            look_s = self._queue.next_s(now_s, idle=not self._flying)
             times = (min(self._ticks.values()), self._free_s if self._flying else None, look_s)
             now_s = min(time_s for time_s in times if time_s is not None)
             self._step(now_s)
