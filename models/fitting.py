@@ -19,13 +19,14 @@ class FittedFace:
     """A face that is to wear `latent`: its aligned raw crop, and what the networks made of it.
 
     That is the swapper's answer, where it covers, and what an enhancer adds to it.
-    Without an `alpha` the answer is not shown: the face is blurred.
+    Without an `alpha` the answer is not shown: the face is blurred. So it is when it was `asked` for without an answer.
     """
 
     face: CarriedFace
     to_crop: Affine
     crop: Frame
     latent: Latent
+    asked: bool = False
     answer: SwappedCrop | None = None
     alpha: Alpha | None = None
     detail: Detail | None = None

@@ -15,8 +15,8 @@ from models.arcface import Embedding
 from models.engines import Frame
 from models.graph_opener import FACES, GraphOpener
 from models.neural_face_catalog import HYPERSWAP_CONTRACT
-from models.runtime import Array, Graph, NetworkError
-from models.swapper import Latent, SwappedCrop
+from models.runtime import Array, Graph
+from models.swapper import Latent, SwappedCrop, sound_rows
 
 SIZE_PX = 256
 TEMPLATE_PX = face_templates.arcface_template(SIZE_PX)
@@ -35,18 +35,17 @@ class HyperSwap:
         """The unit embedding (512,) itself."""
         return np.asarray(embedding / np.linalg.norm(embedding), np.float32)
 
-    def swap(self, crops: Sequence[Frame], latents: Sequence[Latent]) -> list[SwappedCrop]:
+    def swap(self, crops: Sequence[Frame], latents: Sequence[Latent]) -> list[SwappedCrop | None]:
         """Put one latent on each aligned BGR crop (256, 256, 3); see `Swapper.swap`.
 
-        Raises `NetworkError` for a picture that is not finite or one colour all over, or an edge that is not finite.
+        An edge that is not finite is nonsense like a picture; see `swapper.sound_rows`.
         """
         if not crops:
             return []
         blob = cv2.dnn.blobFromImages(list(crops), 1 / 127.5, (SIZE_PX, SIZE_PX), (127.5, 127.5, 127.5), swapRB=True)
         out, edge = batched_run.run(self._graph, {"target": blob, "source": np.stack(latents)})
-        if not (np.isfinite(out).all() and np.isfinite(edge).all()) or (np.ptp(out, axis=(1, 2, 3)) == 0).any():
-            raise NetworkError("the swapper gave numbers that are not finite, or a single colour")
-        return [_crop(picture, alpha[0]) for picture, alpha in zip(out, edge, strict=True)]
+        answers = zip(out, edge, sound_rows(out, edge), strict=True)
+        return [_crop(picture, alpha[0]) if sound else None for picture, alpha, sound in answers]
 
 
 def open_hyperswap(path: Path, opener: GraphOpener) -> HyperSwap:

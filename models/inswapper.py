@@ -17,8 +17,8 @@ from models.engines import Frame
 from models.face_templates import Affine, Points
 from models.graph_opener import FACES, GraphOpener
 from models.neural_face_catalog import INSWAPPER_CONTRACT
-from models.runtime import Graph, NetworkError
-from models.swapper import Latent, SwappedCrop
+from models.runtime import Array, Graph, NetworkError
+from models.swapper import Latent, SwappedCrop, sound_rows
 
 SIZE_PX = 128
 TEMPLATE_PX = face_templates.arcface_template(SIZE_PX)
@@ -41,19 +41,21 @@ class InSwapper:
         mapped = embedding @ self._emap
         return np.asarray(mapped / np.linalg.norm(mapped), np.float32)
 
-    def swap(self, crops: Sequence[Frame], latents: Sequence[Latent]) -> list[SwappedCrop]:
+    def swap(self, crops: Sequence[Frame], latents: Sequence[Latent]) -> list[SwappedCrop | None]:
         """Put one latent on each aligned BGR crop (128, 128, 3); the results are BGR crops of the same size.
 
-        Raises `NetworkError` for an answer that is not finite, or one colour all over: half precision that overflowed.
+        See `Swapper.swap`; for what is nonsense `swapper.sound_rows`.
         """
         if not crops:
             return []
         blob = cv2.dnn.blobFromImages(list(crops), 1 / 255, (SIZE_PX, SIZE_PX), swapRB=True)
         (out,) = self._graph.run({"target": blob, "source": np.stack(latents)})
-        if not np.isfinite(out).all() or (np.ptp(out, axis=(1, 2, 3)) == 0).any():
-            raise NetworkError("the swapper gave numbers that are not finite, or a single colour")
-        pictures = np.clip(out.transpose(0, 2, 3, 1)[..., ::-1] * np.float32(255), 0, 255).astype(np.uint8)
-        return [SwappedCrop(picture=np.ascontiguousarray(picture)) for picture in pictures]
+        return [_crop(picture) if sound else None for picture, sound in zip(out, sound_rows(out), strict=True)]
+
+
+def _crop(picture: Array) -> SwappedCrop:
+    levels = np.clip(picture.transpose(1, 2, 0)[..., ::-1] * np.float32(255), 0, 255)
+    return SwappedCrop(picture=np.ascontiguousarray(levels.astype(np.uint8)))
 
 
 def open_inswapper(path: Path, opener: GraphOpener) -> InSwapper:

@@ -1,8 +1,9 @@
 """The neural face engine: SCRFD finds, ArcFace recognises, a swapper swaps. For a GPU; weights are the operator's.
 
 `mirage_rtc.lane_worker` opens it through `face_engine_choice` and drives it by the Protocols of `models.engines`. A
-face is swapped only when its place is sure and the answer is another face; every other one is blurred, and what cannot
-be accounted for costs the whole frame. What fails raises: the frame goes nowhere.
+face is swapped only when its place is sure and the answer is another face; every other one is blurred, but for those
+that a mapping with an explicit grant leaves untouched. What cannot be accounted for costs the whole frame. What fails
+raises: the frame goes nowhere.
 """
 
 import time
@@ -29,8 +30,8 @@ BATCH_MAX = 8
 """Frames of several calls in one run of the swapper; a GPU gains little beyond."""
 MAX_NOSE_OFFSET = 0.8
 """Of a portrait's nose from the middle between its eyes, in distances between them: about 55 degrees of turn."""
-FAULTS_TO_RESTART = 10
-"""Frames in a row that a network failed on: a lost GPU stays lost until its process ends."""
+FAILED_RUNS_TO_RESTART = 10
+"""Batches in a row without one frame that went through: a lost GPU stays lost until its process ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -62,7 +63,8 @@ class MappedIdentities:
 class NeuralFaceEngine:
     """Identities and calls of the neural face engine; all of it belongs to one thread. `warm_up` before the first call.
 
-    After `FAULTS_TO_RESTART` failed frames in a row it ends its process (`SystemExit`), which its lane starts again.
+    After `FAILED_RUNS_TO_RESTART` batches in a row of which a network failed every frame it ends its process
+    (`SystemExit`), which its lane starts again.
     """
 
     name = "neural"
@@ -85,7 +87,7 @@ class NeuralFaceEngine:
         self._detector = detector
         self._encoder = encoder
         self._enhancement = enhancement or EnhancerStage(swapper)
-        self._faults = 0
+        self._failed_runs = 0
 
     @property
     def extras(self) -> tuple[str, ...]:
@@ -100,7 +102,8 @@ class NeuralFaceEngine:
         self._encoder.embed(noise, [face_templates.arcface_template(112)])
         identity = self.prepare(IdentitySource(kind="mask", name=synthetic_identity.PREFIX + "0"))
         crop = np.ascontiguousarray(noise[: self.swapper.size_px, : self.swapper.size_px])
-        self._edges.draw([crop], self.swapper.swap([crop], [identity.latent]))
+        answers = self.swapper.swap([crop], [identity.latent])
+        self._edges.draw([crop], [answer for answer in answers if answer is not None])
 
     def prepare(self, source: IdentitySource) -> NeuralIdentity:
         """An identity of a portrait (see `PortraitError`), or of nobody for a mask (KeyError for an unknown one)."""
@@ -142,6 +145,7 @@ class NeuralFaceEngine:
         self._enhancement.enhance(_enhanceable(requests, answered))
         swaps = [self._finished(request, fitting) for request, fitting in zip(requests, answered, strict=True)]
         self._enhancement.ended(began_s)
+        self._count(swaps)
         return swaps
 
     def _swap_one(self, request: SwapRequest) -> Swap:
@@ -171,8 +175,8 @@ class NeuralFaceEngine:
             fitting.watch.add("swap", share_ms * len(fitting.fitted), took_ms)
 
     def _answered(self, begun: Fitting | Exception) -> Fitting | Exception:
-        """The frame with all its faces answered: by a run of its own where none for several frames did it."""
-        unanswered = [] if isinstance(begun, Exception) else [face for face in begun.fitted if face.answer is None]
+        """The frame with all its faces asked for: by a run of its own where none for several frames did it."""
+        unanswered = [] if isinstance(begun, Exception) else [face for face in begun.fitted if not face.asked]
         if isinstance(begun, Exception) or not unanswered:
             return begun
         begun.watch.resume()
@@ -184,11 +188,14 @@ class NeuralFaceEngine:
         return begun
 
     def _answer(self, faces: Sequence[FittedFace]) -> None:
-        crops = [face.crop for face in faces]
-        answers = self.swapper.swap(crops, [face.latent for face in faces])
-        alphas = self._edges.draw(crops, answers)
-        for face, answer, alpha in zip(faces, answers, alphas, strict=True):
+        """Fill in answers and edges; a face whose answer is nonsense has neither, and is not asked for again."""
+        given = self.swapper.swap([face.crop for face in faces], [face.latent for face in faces])
+        sound = [(face, answer) for face, answer in zip(faces, given, strict=True) if answer is not None]
+        alphas = self._edges.draw([face.crop for face, _ in sound], [answer for _, answer in sound]) if sound else []
+        for (face, answer), alpha in zip(sound, alphas, strict=True):
             face.answer, face.alpha = answer, alpha
+        for face in faces:
+            face.asked = True
 
     def _finished(self, request: SwapRequest, begun: Fitting | Exception) -> Swap | Exception:
         assert isinstance(request.wearer, NeuralFaceWearer)
@@ -196,9 +203,7 @@ class NeuralFaceEngine:
             swap = self._finish(request.wearer, begun)
         except Exception as error:  # noqa: BLE001 - a network may raise anything; what it had seen is not trusted after that
             request.wearer.reset()
-            self._count(error)
             return error
-        self._faults = 0
         return swap
 
     def _finish(self, wearer: NeuralFaceWearer, begun: Fitting | Exception) -> Swap:
@@ -206,11 +211,16 @@ class NeuralFaceEngine:
             raise begun
         return replace(wearer.finish(begun), enhancement=wearer.enhancement.report)
 
-    def _count(self, error: Exception) -> None:
-        """End the process when the networks fail again and again."""
-        self._faults += isinstance(error, NetworkError)
-        if self._faults >= FAULTS_TO_RESTART:
-            raise SystemExit(f"{FAULTS_TO_RESTART} frames in a row failed: {error}") from error
+    def _count(self, swaps: Sequence[Swap | Exception]) -> None:
+        """End the process when the networks fail again and again for everybody, however many share a batch."""
+        if any(isinstance(swap, Swap) for swap in swaps):
+            self._failed_runs = 0
+            return
+        errors = [swap for swap in swaps if isinstance(swap, NetworkError)]
+        self._failed_runs += bool(errors)
+        if self._failed_runs >= FAILED_RUNS_TO_RESTART:
+            sentence = f"{FAILED_RUNS_TO_RESTART} batches in a row had no frame that went through: {errors[0]}"
+            raise SystemExit(sentence) from errors[0]
 
     def _mean(self, pictures: Sequence[Frame]) -> Embedding:
         """One identity of all portraits of a source, which are to be of one person."""

@@ -64,6 +64,6 @@ class _NoSwapper:
         """The embedding."""
         return embedding
 
-    def swap(self, crops: Sequence[Frame], latents: Sequence[Latent]) -> list[SwappedCrop]:
+    def swap(self, crops: Sequence[Frame], latents: Sequence[Latent]) -> list[SwappedCrop | None]:
         """Never: a judge opens no calls."""
         raise NotImplementedError("a judge of portraits swaps no faces")

@@ -19,6 +19,7 @@ from models.neural_face_engine import NeuralFaceEngine
 from models.neural_graph import last_initializer, with_open_batch
 from models.runtime import Array, Graph, NetworkError, OnnxGraph
 from models.scrfd import Scrfd
+from models.swapper import SwappedCrop
 from tests.asset_frames import GOLDEN, MODELS
 
 NARROW = GOLDEN / "inswapper_narrow" / "inswapper_narrow.onnx"
@@ -49,7 +50,10 @@ def swapper_graph() -> OnnxGraph:
 
 
 class FaultyGraph:
-    """A graph that answers otherwise from run `first` to `last`, counted from 1: see `fault`."""
+    """A graph that answers otherwise from run `first` to `last`, counted from 1: see `fault`.
+
+    "one is not finite" and "one is constant" are so for the first row of each output only.
+    """
 
     def __init__(self, inner: Graph, fault: str = "", first: int = 0, last: int = 0) -> None:
         self._inner = inner
@@ -67,8 +71,24 @@ class FaultyGraph:
             raise NetworkError("a network failed while it ran: out of memory")
         if self.fault == "echoes":
             return (feeds["target"],)
+        if self.fault.startswith("one is "):
+            whole = self._inner.run(feeds)
+            return tuple(_first_row(out, np.nan if self.fault.endswith("not finite") else 0.25) for out in whole)
         value = {"not finite": np.nan, "constant": 0.0, "sees nothing": 0.0}[self.fault]
         return tuple(np.full_like(out, value) for out in self._inner.run(feeds))
+
+
+def _first_row(out: Array, value: float) -> Array:
+    changed = out.copy()
+    changed[0] = value
+    return changed
+
+
+def sound(answers: Sequence[SwappedCrop | None]) -> list[SwappedCrop]:
+    """A swapper's answers, none of which is nonsense."""
+    kept = [answer for answer in answers if answer is not None]
+    assert len(kept) == len(answers)
+    return kept
 
 
 def small_engine(

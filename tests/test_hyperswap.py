@@ -12,7 +12,7 @@ from models.inswapper import TEMPLATE_PX as SMALL_TEMPLATE_PX
 from models.runtime import Array, NetworkError
 from models.swapper import Swapper
 from tests import mask_graphs
-from tests.neural_parts import FaultyGraph
+from tests.neural_parts import FaultyGraph, sound
 
 CROPS = list(np.random.default_rng(3).integers(0, 256, (2, SIZE_PX, SIZE_PX, 3), np.uint8))
 LATENTS = list(np.eye(512, dtype=np.float32)[:2])
@@ -29,7 +29,7 @@ def test_it_lies_as_inswapper_s_crop_at_twice_the_size() -> None:
 @pytest.mark.parametrize("batch", [1, "N"])
 def test_pictures_come_back_in_levels_and_each_wears_its_own(batch: int | str) -> None:
     """The stand-in gives the negative; the first identity adds a tenth of the range, the second nothing."""
-    swapped = HyperSwap(mask_graphs.hyperswap_graph(batch)).swap(CROPS, LATENTS)
+    swapped = sound(HyperSwap(mask_graphs.hyperswap_graph(batch)).swap(CROPS, LATENTS))
     for answer, crop, shift in zip(swapped, CROPS, (0.1 * 127.5, 0.0), strict=True):
         wanted = np.clip(255.0 - crop + shift, 0, 255)
         assert np.abs(answer.picture - wanted).max() <= 1
@@ -46,16 +46,31 @@ def test_nonsense_is_no_swap(fault: str) -> None:
         HyperSwap(graph).swap(CROPS[:1], LATENTS[:1])
 
 
+class NoEdge(FaultyGraph):
+    """Sound pictures, of which the first has an edge that is not finite."""
+
+    def run(self, feeds: Mapping[str, Array]) -> tuple[Array, ...]:
+        """Take the edge."""
+        picture, edge = super().run(feeds)
+        return picture, np.concatenate([np.full_like(edge[:1], np.nan), edge[1:]])
+
+
 def test_an_edge_that_is_not_finite_is_no_edge() -> None:
     """The picture is well: it is refused all the same."""
-
-    class NoEdge(FaultyGraph):
-        def run(self, feeds: Mapping[str, Array]) -> tuple[Array, ...]:
-            picture, edge = super().run(feeds)
-            return picture, np.full_like(edge, np.nan)
-
     with pytest.raises(NetworkError):
         HyperSwap(NoEdge(mask_graphs.hyperswap_graph())).swap(CROPS[:1], LATENTS[:1])
+
+
+@pytest.mark.parametrize("fault", ["one is not finite", "one is constant", "edge"])
+def test_one_crop_of_nonsense_is_none_and_costs_nobody_else_theirs(fault: str) -> None:
+    """Whether its picture or its edge."""
+    graph = mask_graphs.hyperswap_graph("N")
+    faulty = NoEdge(graph) if fault == "edge" else FaultyGraph(graph, fault, 1, 9)
+    first, *others = HyperSwap(faulty).swap(CROPS, LATENTS)
+    assert first is None
+    (other,), (wanted,) = sound(others), sound(HyperSwap(graph).swap(CROPS[1:], LATENTS[1:]))
+    np.testing.assert_array_equal(other.picture, wanted.picture)
+    np.testing.assert_array_equal(np.asarray(other.alpha), np.asarray(wanted.alpha))
 
 
 def test_a_file_is_opened_by_its_contract(tmp_path: Path) -> None:

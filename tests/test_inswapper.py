@@ -19,6 +19,7 @@ from models.runtime import NetworkError, OnnxGraph, Placement
 from tests.asset_frames import ASSETS, GOLDEN, picture, with_golden
 from tests.golden_inputs import inswapper_target, tensors
 from tests.inswapper_graph import InSwapperGraph, write_inswapper
+from tests.neural_parts import FaultyGraph, sound, swapper_graph
 
 NARROW = GOLDEN / "inswapper_narrow"
 OPENCV = "" if int(cv2.__version__.split(".")[0]) >= 5 else "_cv412"
@@ -57,7 +58,7 @@ def test_the_network_gives_the_reference_s_output() -> None:
     blob = np.ascontiguousarray(target.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
     (out,) = graph.run({"target": blob, "source": golden()["latent"][None]})
     assert np.abs(out[0] - golden()["output"]).max() <= 1e-4
-    swapped = swapper().swap([np.ascontiguousarray(target[..., ::-1])], [golden()["latent"]])[0].picture
+    swapped = sound(swapper().swap([np.ascontiguousarray(target[..., ::-1])], [golden()["latent"]]))[0].picture
     wanted = golden()["output"].transpose(1, 2, 0)[..., ::-1] * 255
     assert np.abs(swapped - wanted).max() <= 1.01
 
@@ -69,7 +70,7 @@ def test_the_swapped_crop_is_insightface_s() -> None:
     np.testing.assert_allclose(to_crop, golden()["M"], atol=1e-4)
     crop = face_templates.crop(picture("astronaut.png"), to_crop, SIZE_PX)
     assert np.abs(crop.astype(int) - golden()["aligned_bgr" + OPENCV]).max() <= 2
-    swapped = swapper().swap([crop], [golden()["latent"]])[0].picture
+    swapped = sound(swapper().swap([crop], [golden()["latent"]]))[0].picture
     assert np.abs(swapped.astype(int) - golden()["get_nopaste_bgr" + OPENCV]).max() <= 2
 
 
@@ -79,7 +80,7 @@ def test_the_architecture_in_our_own_words_is_the_published_one(tmp_path: Path) 
     ours = open_inswapper(write_inswapper("inswapper_narrow", tmp_path / "built.onnx"), GraphOpener(None))
     crop = np.ascontiguousarray(inswapper_target("inswapper_narrow")[..., ::-1])
     latent = ours.latent(golden()["embedding"])
-    built, exported = (one.swap([crop], [latent])[0].picture for one in (ours, swapper()))
+    built, exported = (sound(one.swap([crop], [latent]))[0].picture for one in (ours, swapper()))
     assert np.abs(built.astype(int) - exported).max() <= 1
 
 
@@ -94,7 +95,7 @@ def test_the_full_network_gives_the_reference_s_output(tmp_path: Path) -> None:
     target = inswapper_target("inswapper_128")
     latent = full.latent(wanted["embedding"])
     np.testing.assert_allclose(latent, wanted["latent"], atol=1e-6)
-    swapped = full.swap([np.ascontiguousarray(target[..., ::-1])], [latent])[0].picture
+    swapped = sound(full.swap([np.ascontiguousarray(target[..., ::-1])], [latent]))[0].picture
     rgb = swapped[..., ::-1].transpose(2, 0, 1)
     assert np.abs(rgb[:, 1::2, ::2] - 255 * wanted["out_stride2_off1_0"]).max() <= 1.01
     blob = np.ascontiguousarray(target.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
@@ -110,12 +111,27 @@ def test_a_batch_of_people_is_what_each_gives_alone_and_nothing_of_the_other() -
     rng = np.random.default_rng(2)
     crops = [rng.integers(0, 256, (SIZE_PX, SIZE_PX, 3), np.uint8) for _ in range(3)]
     latents = [swapper().latent(one) for one in np.eye(512, dtype=np.float32)[:3]]
-    together = swapper().swap(crops, latents)
+    together = sound(swapper().swap(crops, latents))
     for crop, latent, swapped in zip(crops, latents, together, strict=True):
-        np.testing.assert_array_equal(swapper().swap([crop], [latent])[0].picture, swapped.picture)
-    other = swapper().swap(crops[:1], latents[1:2])[0].picture
+        np.testing.assert_array_equal(sound(swapper().swap([crop], [latent]))[0].picture, swapped.picture)
+    other = sound(swapper().swap(crops[:1], latents[1:2]))[0].picture
     assert np.abs(together[0].picture.astype(int) - other).max() > 10
     assert swapper().swap([], []) == []
+
+
+@with_golden
+@pytest.mark.parametrize("fault", ["one is not finite", "one is constant"])
+def test_one_crop_of_nonsense_is_none_and_costs_nobody_else_theirs(fault: str) -> None:
+    """Bit by bit what the others have without it; a run of nothing else is an error, a broken network."""
+    crops = [np.random.default_rng(seed).integers(0, 256, (SIZE_PX, SIZE_PX, 3), np.uint8) for seed in range(3)]
+    latents = [swapper().latent(one) for one in np.eye(512, dtype=np.float32)[:3]]
+    faulty = InSwapper(FaultyGraph(swapper_graph(), fault, 1, 9), last_initializer(NARROW / "inswapper_narrow.onnx"))
+    first, *others = faulty.swap(crops, latents)
+    assert first is None
+    for other, wanted in zip(sound(others), sound(swapper().swap(crops[1:], latents[1:])), strict=True):
+        np.testing.assert_array_equal(other.picture, wanted.picture)
+    with pytest.raises(NetworkError, match="single colour"):
+        faulty.swap(crops[:1], latents[:1])
 
 
 @with_golden
@@ -173,6 +189,6 @@ def test_where_a_gpu_refuses_an_open_batch_it_is_one_face_a_run(monkeypatch: pyt
     crop = np.ascontiguousarray(inswapper_target("inswapper_narrow")[..., ::-1])
     opened = open_inswapper(NARROW / "inswapper_narrow.onnx", opener)
     latent = opened.latent(golden()["embedding"])
-    wanted = swapper().swap([crop], [latent])[0].picture
-    np.testing.assert_array_equal(opened.swap([crop], [latent])[0].picture, wanted)
+    wanted = sound(swapper().swap([crop], [latent]))[0].picture
+    np.testing.assert_array_equal(sound(opened.swap([crop], [latent]))[0].picture, wanted)
     assert opener.said == ["one face a run: nodes are assigned to the CPU"]

@@ -1,6 +1,7 @@
 """The neural engine over small networks: who is swapped, who is blurred, and that every doubt hides the face."""
 
 import itertools
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -18,7 +19,7 @@ from models.engines import (
     Swap,
     SwapRequest,
 )
-from models.neural_face_engine import FAULTS_TO_RESTART
+from models.neural_face_engine import FAILED_RUNS_TO_RESTART, NeuralFaceEngine
 from models.neural_face_wearer import NeuralFaceWearer
 from models.runtime import NetworkError
 from tests.asset_frames import CLIPS, frames, picture, with_golden
@@ -141,14 +142,57 @@ def test_a_swapper_that_gives_back_what_it_was_shown_swaps_nobody() -> None:
 def test_networks_that_fail_again_and_again_end_the_process() -> None:
     """A lost GPU: its lane starts another. A frame that goes through starts the count again."""
     raw = picture("grid_bbaf2n.mpg@5")
-    one = wearer("raises", first=FAULTS_TO_RESTART)
-    for number in range(FAULTS_TO_RESTART - 1):
+    one = wearer("raises", first=FAILED_RUNS_TO_RESTART)
+    for number in range(FAILED_RUNS_TO_RESTART - 1):
         one.swap(raw.copy(), number / 25)
-    for number in range(FAULTS_TO_RESTART - 1):
+    for number in range(FAILED_RUNS_TO_RESTART - 1):
         with pytest.raises(NetworkError):
             one.swap(raw.copy(), 1 + number / 25)
     with pytest.raises(SystemExit, match="in a row"):
         one.swap(raw.copy(), 2.0)
+
+
+def wearers(engine: NeuralFaceEngine, count: int) -> list[NeuralFaceWearer]:
+    """So many calls that wear a mask."""
+    calls = [engine.open(max_faces=1) for _ in range(count)]
+    for one in calls:
+        one.wear(engine.prepare(PORTRAIT))
+    return calls
+
+
+def batch(engine: NeuralFaceEngine, calls: Sequence[NeuralFaceWearer], time_s: float) -> list[Swap | Exception]:
+    """A frame of each."""
+    raw = picture("grid_bbaf2n.mpg@5")
+    return engine.swap_batch([SwapRequest(wearer=one, frame=raw.copy(), time_s=time_s) for one in calls])
+
+
+def test_batches_count_and_not_the_frames_in_them() -> None:
+    """Three calls in one run fail as often as one does; a frame of a batch that goes through starts the count again."""
+    graph = FaultyGraph(swapper_graph(), "raises", 1, 10_000)
+    engine = small_engine(swapper=graph)
+    calls = wearers(engine, 3)
+    spared = engine.open(max_faces=1)  # wears nothing: the swapper is not asked for it
+    for number in range(2 * FAILED_RUNS_TO_RESTART - 2):
+        together = [*calls, spared] if number == FAILED_RUNS_TO_RESTART - 2 else calls
+        answers = batch(engine, together, number / 25)
+        assert [isinstance(answer, NetworkError) for answer in answers[:3]] == [True] * 3
+    with pytest.raises(SystemExit, match="in a row"):
+        batch(engine, calls, 2.0)
+
+
+def test_one_caller_whose_answer_is_nonsense_costs_no_further_runs() -> None:
+    """Their face is blurred in this frame; three others in the same run are what they are alone, of one run."""
+    graph = FaultyGraph(swapper_graph(), "one is not finite", 1, 10_000)
+    engine, raw = small_engine(swapper=graph), picture("grid_bbaf2n.mpg@5")
+    first, *others = batch(engine, wearers(engine, 4), 0.0)
+    assert graph.runs == 1
+    assert isinstance(first, Swap)
+    assert [face.swapped for face in first.faces] == [False]
+    assert hidden(raw, first)
+    wanted = wearer().swap(raw.copy(), 0.0).frame
+    for other in others:
+        assert isinstance(other, Swap)
+        np.testing.assert_array_equal(other.frame, wanted)
 
 
 BOX = np.array([100, 100, 200, 240], np.float32)

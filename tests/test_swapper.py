@@ -1,9 +1,11 @@
 """The swapper's seam: the networks that claim to be one are, and say where their own edge lies."""
 
 import numpy as np
+import pytest
 
 from models.inswapper import InSwapper
-from models.swapper import SwappedCrop, Swapper
+from models.runtime import NetworkError
+from models.swapper import SwappedCrop, Swapper, sound_rows
 from tests.asset_frames import with_golden
 from tests.neural_parts import NARROW, small_engine
 
@@ -20,3 +22,14 @@ def test_inswapper_is_a_swapper() -> None:
 def test_a_crop_has_no_edge_of_its_own_unless_the_network_draws_one() -> None:
     """None: the engine's own soft square."""
     assert SwappedCrop(picture=np.zeros((128, 128, 3), np.uint8)).alpha is None
+
+
+def test_rows_are_judged_one_by_one_and_all_of_nonsense_is_an_error() -> None:
+    """Not finite, in any output; one colour, though its channels differ in nothing else either."""
+    pictures = np.random.default_rng(1).uniform(0, 1, (5, 3, 4, 4)).astype(np.float32)
+    edges = np.zeros((5, 1, 4, 4), np.float32)
+    pictures[0, 1, 2, 3], pictures[1, 0, 0, 0], pictures[2], edges[3] = np.nan, np.inf, 0.5, np.nan
+    assert sound_rows(pictures, edges) == [False, False, False, False, True]
+    assert sound_rows(pictures) == [False, False, False, True, True]
+    with pytest.raises(NetworkError, match="single colour"):
+        sound_rows(pictures[:4], edges[:4])

@@ -18,6 +18,7 @@ from models.neural_graph import last_initializer
 from models.runtime import Array, Graph, OnnxGraph
 from models.scrfd import FAST_PX, Scrfd
 from tests.asset_frames import GOLDEN, MODELS, picture
+from tests.neural_parts import sound
 
 ROUNDS = 101
 DETECTION_SHARE = 1 / 5
@@ -49,7 +50,7 @@ def main() -> None:
     (face,) = detector.detect_at(frame, FAST_PX)
     to_crop = inswapper.alignment(face.points)
     crop = face_templates.crop(frame, to_crop, inswapper.SIZE_PX)
-    swapped = swapper.swap([crop], [latent])[0].picture
+    swapped = sound(swapper.swap([crop], [latent]))[0].picture
     alpha = neural_paste.soft_alpha(inswapper.SIZE_PX)
     stages: dict[str, Callable[[], object]] = {
         "detect": lambda: detector.detect_at(frame, FAST_PX),
