@@ -50,6 +50,12 @@ WATCH_S = 0.1
 CLOSE_S = 2.0
 _OFFER_BAD = "The offer cannot be used: offer at most one audio and one video track, with ICE and DTLS."
 
+LOST = {
+    "ice_failed": "The media connection could not be made or broke: the page tries again, over TURN or this socket.",
+    "peer_silent": "Nothing came from the browser for some seconds: the page connects again by itself.",
+}
+"""What a person is told of a connection that is given up, by the code of `on_lost`."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoding:

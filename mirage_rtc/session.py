@@ -24,7 +24,7 @@ from mirage_rtc.identities import IdentityVault
 from mirage_rtc.inference import Lane
 from mirage_rtc.leg import Leg, LegParts, Wishes
 from mirage_rtc.metrics import Metrics
-from mirage_rtc.rtc_leg import Encoding, RtcLeg
+from mirage_rtc.rtc_leg import LOST, Encoding, RtcLeg
 from mirage_rtc.session_events import Closed, DegradeWanted, Notice, SessionEvent, SessionState, StateChanged, Transport
 from mirage_rtc.voice_seat import FellBack
 from models import rvc_voice_engine, voice_presets
@@ -34,11 +34,6 @@ from models.imported_voices import ImportedVoice, is_imported
 logger = logging.getLogger(__name__)
 
 Emit = Callable[[SessionEvent], None]
-
-_LOST = {
-    "ice_failed": "The media connection could not be made or broke: the page tries again, over TURN or this socket.",
-    "peer_silent": "Nothing came from the browser for some seconds: the page connects again by itself.",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -364,7 +359,7 @@ class Session:
             return
         self._replace_leg()
         if self._emit is not None:
-            self._emit(Notice(code=code, sentence=_LOST[code], severity="warning"))
+            self._emit(Notice(code=code, sentence=LOST[code], severity="warning"))
 
     def _see(self, kind: PictureKind) -> None:
         if kind == self._picture:
