@@ -12,11 +12,12 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from pathlib import Path
 
-FOLDERS_MAX = 12
-"""Four networks in the two precisions, and as many of before the last update; an engine is up to 0.6 GB."""
+FOLDERS_MAX = 40
+"""Seven networks in the two precisions, and as many of before the last update or two; an engine is up to 0.6 GB."""
 KEY_FILE = "key.json"
 _TENSORRT_LIBRARIES = ("libnvinfer.so.11", "libnvinfer.so.10", "libnvinfer.so.9", "libnvinfer.so.8")
 
@@ -40,10 +41,11 @@ class EngineKey:
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def folder(root: Path, key: EngineKey) -> Path:
+def folder(root: Path, key: EngineKey, *, in_use: Iterable[Path] = ()) -> Path:
     """The folder of a key under `root`, made where it is not there, now the one used last; the oldest go.
 
-    A folder whose key file is not this key is emptied: it is half written, or somebody's. Raises OSError.
+    Those `in_use` stay, however many they are. A folder whose key file is not this key is emptied: it is half written,
+    or somebody's. Raises OSError.
     """
     path = root / key.folder_name
     described = json.dumps(dataclasses.asdict(key), sort_keys=True, indent=1)
@@ -53,7 +55,7 @@ def folder(root: Path, key: EngineKey) -> Path:
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     key_file.write_text(described, encoding="utf-8")
     os.utime(path)
-    _prune(root, spare=path)
+    _prune(root, spare={path, *in_use})
     return path
 
 
@@ -65,9 +67,9 @@ def tensorrt_version() -> str:
     return ""
 
 
-def _prune(root: Path, *, spare: Path) -> None:
-    others = sorted((path for path in root.iterdir() if path.is_dir() and path != spare), key=_used_s, reverse=True)
-    for old in others[FOLDERS_MAX - 1 :]:
+def _prune(root: Path, *, spare: Set[Path]) -> None:
+    others = sorted((path for path in root.iterdir() if path.is_dir() and path not in spare), key=_used_s, reverse=True)
+    for old in others[max(0, FOLDERS_MAX - len(spare)) :]:
         shutil.rmtree(old, ignore_errors=True)
 
 

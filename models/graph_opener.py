@@ -7,6 +7,8 @@ is fastest first, and where that answers otherwise than the CPU, at the next pla
 import contextlib
 import hashlib
 import threading
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -36,6 +38,7 @@ class GraphOpener:
         self._cache = cache
         self._device = device
         self._owner = threading.get_ident()
+        self._opened: set[Path] = set()
 
     def open(
         self, path: Path, contract: GraphContract, *, shapes: StaticShapes = ONE_BY_ONE, content: bytes | None = None
@@ -47,26 +50,18 @@ class GraphOpener:
         self.said += trusted.refused
         return trusted.graph
 
-    def places(self, path: Path, shapes: StaticShapes) -> tuple[Placement, ...]:
-        """Where the network of a file is tried, in order."""
+    def places(self, path: Path, shapes: StaticShapes) -> Iterator[Placement]:
+        """Where the network of a file is tried, in order; a place's folder is made when it is that one's turn."""
         if self.provider == "cpu":
-            return (Placement(threads=CPU_THREADS),)
+            yield Placement(threads=CPU_THREADS)
+            return
         # While a run is captured no other thread may allocate on the GPU: only the engine's own captures.
         captured = threading.get_ident() == self._owner
         cuda = Placement(provider="cuda", device=self._device, captured=captured)
-        if self.provider == "cuda":
-            return (cuda,)
-        halves = [
-            Placement(
-                provider="tensorrt",
-                device=self._device,
-                captured=captured,
-                half=half,
-                cache=self._engines(path, shapes, half=half),
-            )
-            for half in (True, False)
-        ]
-        return (*halves, cuda)
+        for half in (True, False) if self.provider == "tensorrt" else ():
+            engines = self._engines(path, shapes, half=half)
+            yield replace(cuda, provider="tensorrt", half=half, cache=engines)
+        yield cuda
 
     def _engines(self, path: Path, shapes: StaticShapes, *, half: bool) -> Path | None:
         """Where TensorRT's engines of a file are kept; nowhere when not all is known that they depend on."""
@@ -83,7 +78,9 @@ class GraphOpener:
                 model_sha256=_sha256(path),
                 shapes=f"{shapes.batches} {shapes.sizes_px}",
             )
-            return engine_cache.folder(self._cache / "tensorrt", key)
+            found = engine_cache.folder(self._cache / "tensorrt", key, in_use=tuple(self._opened))
+            self._opened.add(found)
+            return found
         return None
 
 

@@ -1,7 +1,7 @@
 """What every swapper of the neural engine is: a network that puts an identity on aligned face crops.
 
-`models.inswapper` and `models.hyperswap` are such. The engine aligns by `template_px`, asks once for all faces of a frame
-or of several calls' frames, and pastes what comes back.
+`models.inswapper` and `models.hyperswap` are such. The engine aligns by `template_px`, asks once for all faces of a
+frame or of several calls' frames, and pastes what comes back.
 """
 
 from collections.abc import Sequence

@@ -10,7 +10,7 @@ import os
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ class Trusted:
 def open_trusted(
     path: Path,
     contract: GraphContract,
-    placements: Sequence[Placement],
+    placements: Iterable[Placement],
     *,
     shapes: StaticShapes = ONE_BY_ONE,
     content: bytes | None = None,
@@ -52,24 +52,23 @@ def open_trusted(
 ) -> Trusted:
     """Open a network at the first of `placements` whose answer is the CPU's; on a GPU at `shapes`, captured.
 
+    The next placement is asked for only when the one before is refused.
     `answers` is the folder that keeps the CPU's answers. Raises the last placement's `NetworkError` when none passes,
     ValueError without placements.
     """
-    if not placements:
-        raise ValueError("no placement was named")
-    refused: list[str] = []
+    failures: list[NetworkError] = []
     for placement in placements:
         try:
             return Trusted(
                 graph=_opened(path, contract, placement, shapes, content, answers),
                 placement=placement,
-                refused=tuple(refused),
+                refused=tuple(failure.sentence for failure in failures),
             )
         except NetworkError as error:
-            if placement is placements[-1]:
-                raise
-            refused.append(error.sentence)
-    raise AssertionError("the last placement is returned or raised")
+            failures.append(error)
+    if not failures:
+        raise ValueError("no placement was named")
+    raise failures[-1]
 
 
 def _opened(

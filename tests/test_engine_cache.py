@@ -68,6 +68,26 @@ def test_folders_that_were_not_used_for_longest_go(tmp_path: Path) -> None:
     assert made.name in left
 
 
+def test_folders_in_use_stay_however_old_and_many(tmp_path: Path) -> None:
+    """They count, so that of the others as many fewer are kept."""
+    keys = [replace(KEY, model_sha256=str(number)) for number in range(FOLDERS_MAX)]
+    paths = [folder(tmp_path, key) for key in keys]
+    for age, path in enumerate(paths):
+        os.utime(path, (1e9 - age, 1e9 - age))
+    made = folder(tmp_path, KEY, in_use=paths[-3:])
+    assert set(tmp_path.iterdir()) == {made, *paths[: FOLDERS_MAX - 4], *paths[-3:]}
+
+
+def test_all_networks_of_an_engine_have_room_in_both_precisions_before_and_after_an_update(tmp_path: Path) -> None:
+    """Detector, encoder, swapper, two masks, two enhancers: else something is built anew at every start."""
+    old, new = (
+        [replace(KEY, tensorrt=version, model_sha256=str(one), half=half) for one in range(7) for half in (True, False)]
+        for version in ("101300", "101400")
+    )
+    paths = [folder(tmp_path, key) for key in (*old, *new)]
+    assert all(path.is_dir() for path in paths)
+
+
 def test_no_tensorrt_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
     """Then nothing is kept; a library tells its own number."""
     assert engine_cache.tensorrt_version().isdigit() or engine_cache.tensorrt_version() == ""

@@ -60,11 +60,43 @@ def test_tensorrt_is_tried_in_half_precision_then_full_then_cuda(net: Path, tmp_
         ("cuda", False, True, 1),
     ]
     folders = {place.cache for place in (half, full)}
-    folders.add(opener.places(net, StaticShapes(batches=(1, 2)))[0].cache)
+    folders.add(next(opener.places(net, StaticShapes(batches=(1, 2)))).cache)
     assert len(folders) == 3
     assert all(folder is not None and folder.is_dir() for folder in folders)
-    assert half.cache == opener.places(net, ONE_BY_ONE)[0].cache
-    assert GraphOpener("cuda").places(net, ONE_BY_ONE) == (Placement(provider="cuda", captured=True),)
+    assert half.cache == next(opener.places(net, ONE_BY_ONE)).cache
+    assert list(GraphOpener("cuda").places(net, ONE_BY_ONE)) == [Placement(provider="cuda", captured=True)]
+
+
+@pytest.mark.usefixtures("card")
+def test_a_folder_for_full_precision_is_made_only_when_half_was_refused(
+    net: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty one would count among those that are kept, and drive a built engine out."""
+    made: list[int] = []
+
+    def tried(path: Path, contract: GraphContract, place: Placement, *_: object) -> OnnxGraph:
+        made.append(len(list((tmp_path / "cache" / "tensorrt").iterdir())))
+        if place.half and len(made) > 1:
+            raise NetworkError("half precision is away")
+        return OnnxGraph(path)
+
+    monkeypatch.setattr(trusted_graph, "_opened", tried)
+    opener = GraphOpener("tensorrt", cache=tmp_path / "cache")
+    opener.open(net, CONTRACT)
+    assert (made, opener.said) == ([1], [])
+    opener.open(net, CONTRACT)
+    assert (made, opener.said) == ([1, 1, 2], ["half precision is away"])
+
+
+@pytest.mark.usefixtures("card")
+def test_what_this_process_opened_is_not_deleted_for_what_it_opens_next(
+    net: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An engine that a session has open would be built anew at the next start, and at each after it."""
+    monkeypatch.setattr(engine_cache, "FOLDERS_MAX", 2)
+    opener = GraphOpener("tensorrt", cache=tmp_path / "cache")
+    folders = [next(opener.places(net, StaticShapes(batches=(1, most)))).cache for most in (2, 3, 4, 5)]
+    assert all(folder is not None and folder.is_dir() for folder in folders)
 
 
 @pytest.mark.usefixtures("card")
