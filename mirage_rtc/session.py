@@ -26,6 +26,7 @@ from mirage_rtc.leg import Leg, LegParts, Wishes
 from mirage_rtc.metrics import Metrics
 from mirage_rtc.rtc_leg import LOST, Encoding, RtcLeg
 from mirage_rtc.session_events import Closed, DegradeWanted, Notice, SessionEvent, SessionState, StateChanged, Transport
+from mirage_rtc.shown_picture import ShownPicture
 from mirage_rtc.voice_seat import FellBack
 from models import rvc_voice_engine, voice_presets
 from models.engines import Enhancement, EnhancerWish, FaceMapping, IdentitySource, VoiceSettings
@@ -70,7 +71,7 @@ class Session:
         self.on_degrade: Callable[[DegradeWanted], None] = lambda _: None
         self._around = around
         self._emit: Emit | None = None
-        self._picture: PictureKind | None = None
+        self._shown = ShownPicture(around.clock)
         self._sound: SoundKind | None = None
         self._identity = around.vault.default_id
         self._mapping = CallMapping()
@@ -188,7 +189,7 @@ class Session:
             muted_audio=wishes.muted_audio,
             muted_video=wishes.muted_video,
             badge=wishes.badge,
-            picture=self._picture or "waiting",
+            picture=self._shown.kind or "waiting",
             sound=self._sound or "waiting",
             face_engine=around.face_lane.engine_name,
             face_engine_state=around.face_lane.state,
@@ -329,7 +330,7 @@ class Session:
         """Switch to another leg, with the wishes of now; the former one lets nothing through from here on."""
         former = self._rtc or self._chunks
         self._rtc, self._chunks = rtc, chunks
-        self._picture = self._sound = None
+        self._shown, self._sound = ShownPicture(self._around.clock), None
         self._enhancement = Enhancement()
         if former is not None:
             self._wind_down(former)
@@ -362,11 +363,11 @@ class Session:
             self._emit(Notice(code=code, sentence=LOST[code], severity="warning"))
 
     def _see(self, kind: PictureKind) -> None:
-        if kind == self._picture:
+        former = self._shown.kind
+        if not self._shown.note(kind, passing=self._wishes.passthrough_face):
             return
-        former, self._picture = self._picture, kind
-        if "live" in (kind, former):
-            event = "swap_in" if kind == "live" else "swap_out"
+        if "live" in (self._shown.kind, former):
+            event = "swap_out" if former == "live" else "swap_in"
             self._around.audit.record(event, session_id=self.id, identity_id=self._identity)
         self._announce()
 
