@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 from models import voice_front
 from models.auto_pitch import AutoPitch
 from models.engines import Samples, VoiceProfile, VoiceSettings, VoiceStream
+from models.loaded_voices import LoadedVoices
 from models.resample import Resampler
 from models.runtime import Graph, OnnxGraph, Placement
+from models.shared_graph import SharedGraph
 from models.stage_watch import StageWatch
 from models.voice_ends import limit
 from models.voice_graph import AHEAD_FRAMES, FRAME_MS, HOPS_MS, STEP_FRAMES, Rung
@@ -39,11 +41,13 @@ PITCH_SEMITONES_MOST = 24.0
 FORMANT_RANGE = (0.89, 1.12)
 """Two semitones either way: the decoder's window holds no more, and no more sounds like the voice."""
 _STREAM_RATES_HZ = (16_000, 48_000)
+KEPT_VOICES = 4
+"""The last ones wanted, beside those that streams use: some hundred megabytes each."""
 _SEED = 1
 _ON_THE_CPU = Placement()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
 class LoadedVoice:
     """The networks of one voice, on their device; shared by all its streams, which take turns."""
 
@@ -169,35 +173,48 @@ class RvcVoiceEngine:
         self._placement = placement
         self._half = placement.provider != "cpu"  # a CPU computes it in full precision, and casts
         self._rungs = tuple(Rung(hop_ms) for hop_ms in hops_ms)
-        self._loaded: dict[str, LoadedVoice] = {}
+        self._loaded: LoadedVoices[LoadedVoice] = LoadedVoices(KEPT_VOICES)
         self._listener = cache(self._listen)  # voices share what hears
         self._pitch = cache(self._choose_pitch)
 
+    def load(self, voice_id: str) -> None:
+        """Load a voice afresh; nothing runs yet. The threads of its networks have the priority of this one."""
+        self._loaded.add(voice_id, self._load(voice_id))
+
+    def is_loaded(self, voice_id: str) -> bool:
+        """Whether it is still there: of those that no stream uses, `KEPT_VOICES` are."""
+        return self._loaded.get(voice_id) is not None
+
     def prewarm(self, voice_id: str) -> None:
-        """Load a voice and run each of its graphs once, before a call waits for it. Raises as `open`."""
-        self._loaded[voice_id] = self._load(voice_id)
+        """Run each graph of a voice once, before a call waits for it, and load it if need be. Raises as `open`."""
+        warm(self._found(voice_id))
 
     def forget(self, voice_id: str) -> None:
         """The voice is another now, or gone: streams that are open keep it, the next one loads it afresh."""
-        self._loaded.pop(voice_id, None)
+        self._loaded.forget(voice_id)
 
     def open(self, *, sample_rate_hz: int, hop_ms: int, settings: VoiceSettings) -> VoiceStream:
         """State for one call. Raises `VoiceRefused`, `NetworkError`, or ValueError for settings, rate or hop."""
         check(settings)
         if Rung(hop_ms) not in self._rungs:
             raise ValueError(f"The hop must be one of {', '.join(str(rung.hop_ms) for rung in self._rungs)} ms.")
-        voice = self._loaded.get(settings.preset) or self._load(settings.preset)
-        self._loaded[settings.preset] = voice
-        return RvcVoiceStream(voice, sample_rate_hz=sample_rate_hz, settings=settings)
+        return RvcVoiceStream(self._found(settings.preset), sample_rate_hz=sample_rate_hz, settings=settings)
 
     def measure(self, clip: Samples, sample_rate_hz: int) -> VoiceProfile:
         """Never: an imported voice sounds like whose it is. Raises ValueError."""
         raise ValueError("An imported voice takes no reference clip; choose one of the built-in voices for that.")
 
+    def _found(self, voice_id: str) -> LoadedVoice:
+        voice = self._loaded.get(voice_id)
+        if voice is None:
+            voice = self._load(voice_id)
+            self._loaded.add(voice_id, voice)
+        return voice
+
     def _load(self, voice_id: str) -> LoadedVoice:
         record, paths = self._voices.record(voice_id), self._voices.graphs(voice_id, half=self._half)
         content = CONTENT_V2 if record.feature_width == CONTENT_V2.output_shape[-1] else CONTENT_V1
-        voice = LoadedVoice(
+        return LoadedVoice(
             content=self._listener(content),
             pitch=self._pitch(),
             latent=dict.fromkeys(self._rungs, OnnxGraph(paths.latent, placement=self._placement)),
@@ -207,11 +224,9 @@ class RvcVoiceEngine:
             index=self._voices.index(voice_id),
             pitch_hz=record.pitch_hz,
         )
-        warm(voice)
-        return voice
 
     def _listen(self, network: VoiceNetwork) -> Graph:
-        return OnnxGraph(self._networks.graph(network, half=self._half), placement=self._placement)
+        return SharedGraph(OnnxGraph(self._networks.graph(network, half=self._half), placement=self._placement))
 
     def _choose_pitch(self) -> PitchTracker:
         tracker, why = choose_pitch(self._networks, self._placement, half=self._half)

@@ -1,7 +1,8 @@
 """Both voice engines of a lane behind one `VoiceEngine`: the embedded one at once, imported voices once loaded.
 
-Loading a voice takes seconds, and hops of all calls of the lane come every 40 ms: it happens in one thread of its own,
-below them, for the life of the worker (ONNX Runtime keeps state for every thread that it has met). Called by
+Loading a voice takes seconds, and hops of all calls of the lane come every 40 ms: it happens in threads of its own,
+for the life of the worker (ONNX Runtime keeps state for every thread that it has met). What runs a new voice first is
+below the hops; what opens its networks is not, since their threads keep the priority of whoever opened them. Called by
 `mirage_rtc.voice_pipeline` through `models.voice_change`.
 """
 
@@ -30,8 +31,14 @@ class ImportedEngine(Protocol):
 
     name: str
 
+    def load(self, voice_id: str) -> None:
+        """Load a voice afresh. In a thread of its own."""
+
+    def is_loaded(self, voice_id: str) -> bool:
+        """Whether it still is: an engine may drop a voice that no stream uses."""
+
     def prewarm(self, voice_id: str) -> None:
-        """Load a voice and run it once. In a thread of its own."""
+        """Run a loaded voice once. In another thread of its own."""
 
     def forget(self, voice_id: str) -> None:
         """It is another now, or none: load it afresh when it is asked for."""
@@ -59,7 +66,8 @@ class VoiceRack:
         self._imported = imported
         self._edition = edition
         self._loads: dict[str, tuple[str, Future[None]]] = {}
-        self._threads = ThreadPoolExecutor(1, thread_name_prefix="voice-load", initializer=_step_back)
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="voice-load")
+        self._taster = ThreadPoolExecutor(1, thread_name_prefix="voice-trial", initializer=_step_back)
 
     def engine_of(self, settings: VoiceSettings) -> str:
         """The name of the engine that speaks these settings."""
@@ -74,9 +82,9 @@ class VoiceRack:
         voice_id = settings.preset.removeprefix(PREFIX)
         edition = self._edition(voice_id)
         loaded, load = self._loads.get(voice_id, ("", None))
-        if load is None or loaded != edition:
+        if load is None or loaded != edition or (_succeeded(load) and not self._imported.is_loaded(voice_id)):
             self._imported.forget(voice_id)
-            load = self._threads.submit(_load, self._imported, voice_id)
+            load = self._loader.submit(self._load, self._imported, voice_id)
             self._loads[voice_id] = edition, load
         if not load.done():
             return False
@@ -96,14 +104,38 @@ class VoiceRack:
         """By the embedded engine: an imported voice sounds like whose it is."""
         return self._embedded.measure(clip, sample_rate_hz)
 
+    def _load(self, engine: ImportedEngine, voice_id: str) -> None:
+        """Load a voice, try it out, and keep nothing of one that is refused or was removed."""
+        for other in [each for each in list(self._loads) if self._is_gone(each)]:
+            engine.forget(other)
+        engine.load(voice_id)
+        try:
+            self._taster.submit(_try_out, engine, voice_id).result()
+        except Exception:
+            engine.forget(voice_id)
+            raise
 
-def _load(engine: ImportedEngine, voice_id: str) -> None:
-    """Load a voice and try it out: one that could never keep up would hold up the hops of every call of the lane.
+    def _is_gone(self, voice_id: str) -> bool:
+        try:
+            self._edition(voice_id)
+        except VoiceRefused:
+            return True
+        return False
 
-    Judged by this thread's CPU time alone, which is no more than a hop takes: a busy machine refuses nobody.
+
+def _succeeded(load: Future[None]) -> bool:
+    return load.done() and load.exception() is None
+
+
+def _try_out(engine: ImportedEngine, voice_id: str) -> None:
+    """Run a voice: one that could never keep up would hold up the hops of every call of the lane.
+
+    Judged with all that it can be asked for, retrieval too, and by this thread's CPU time alone, which is no more than
+    a hop takes: a busy machine refuses nobody.
     """
     engine.prewarm(voice_id)
-    stream = engine.open(sample_rate_hz=_TRIAL_HZ, hop_ms=_TRIAL_MS, settings=VoiceSettings(preset=voice_id))
+    settings = VoiceSettings(preset=voice_id, index_rate=1.0)
+    stream = engine.open(sample_rate_hz=_TRIAL_HZ, hop_ms=_TRIAL_MS, settings=settings)
     began_s = time.thread_time()
     stream.convert(np.zeros(_TRIAL_HZ * _TRIAL_MS // 1000, np.float32))
     if (time.thread_time() - began_s) * 1000 > HOPELESS * _TRIAL_MS:

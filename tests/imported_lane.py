@@ -60,9 +60,16 @@ class StandInImports:
     def __init__(self) -> None:
         self._voices: dict[str, LoadedVoice] = {}
 
-    def prewarm(self, voice_id: str) -> None:
+    def load(self, voice_id: str) -> None:
         """Make its networks."""
         self._voices[voice_id] = voice_stand_ins.voice()
+
+    def is_loaded(self, voice_id: str) -> bool:
+        """Until it is forgotten."""
+        return voice_id in self._voices
+
+    def prewarm(self, voice_id: str) -> None:
+        """A few lines of numpy need no warmth."""
 
     def forget(self, voice_id: str) -> None:
         """Drop them."""

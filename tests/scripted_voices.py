@@ -6,6 +6,7 @@ what can go wrong: "rvc:slow", "rvc:loads" (for two seconds), "rvc:raises", "rvc
 """
 
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +39,7 @@ class DelayedStream:
         self.stage_ms = {"convert": 1.0}
         self.hops: list[int] = []
         self._line = DelayLine(round(delay_ms * sample_rate_hz / 1000))
+        self.opened_with = settings
         self.set_voice(settings)
 
     def set_voice(self, settings: VoiceSettings) -> None:
@@ -94,8 +96,10 @@ class ScriptedImports:
         self._wait = wait
         self.opened: list[DelayedStream] = []
         self.loaded: list[str] = []
+        self.held: set[str] = set()
+        self.trial_thread = 0
 
-    def prewarm(self, voice_id: str) -> None:
+    def load(self, voice_id: str) -> None:
         """Take the time that "loads" needs; "refused" cannot be loaded."""
         self._wait()
         if voice_id == "loads":
@@ -103,9 +107,19 @@ class ScriptedImports:
         if voice_id == "refused":
             raise Unloadable
         self.loaded.append(voice_id)
+        self.held.add(voice_id)
+
+    def is_loaded(self, voice_id: str) -> bool:
+        """Until it is forgotten."""
+        return voice_id in self.held
+
+    def prewarm(self, voice_id: str) -> None:
+        """Note who does it."""
+        self.trial_thread = threading.get_native_id()
 
     def forget(self, voice_id: str) -> None:
         """It would be loaded afresh."""
+        self.held.discard(voice_id)
 
     def open(self, *, sample_rate_hz: int, hop_ms: int, settings: VoiceSettings) -> DelayedStream:
         """Any hop."""

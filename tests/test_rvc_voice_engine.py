@@ -1,25 +1,30 @@
 """Streams of imported voices: as many samples out as in, one delay, the same sound at every hop, no seam at a cut."""
 
 import gc
+import threading
+import time
 import tracemalloc
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from models import rvc_voice_engine
 from models.engines import VoiceProfile, VoiceSettings
-from models.runtime import OnnxGraph
-from models.rvc_voice_engine import LoadedVoice, RvcVoiceEngine, RvcVoiceStream, warm
+from models.runtime import Graph, OnnxGraph
+from models.rvc_voice_engine import KEPT_VOICES, LoadedVoice, RvcVoiceEngine, RvcVoiceStream, warm
 from models.voice_graph import AUDIO, DECODER_OPEN, LADDER, LATENT, LATENT_OPEN
 from models.voice_index import VoiceIndex
 from models.voice_networks import VoiceNetworkStore
-from models.voice_pitch import RmvpePitch
+from models.voice_pitch import RmvpePitch, TrackedPitch
 from models.voice_refusal import VoiceRefused
 from models.voice_store import graphs_in
-from tests import speech, voice_stand_ins
+from tests import imported_lane, speech, voice_stand_ins
 from tests.test_voice_store import stored
 
 GRACE = VoiceSettings(preset="grace")
@@ -254,6 +259,57 @@ def test_an_engine_refuses_what_it_cannot_open(tmp_path: Path) -> None:
         stream(voice_stand_ins.voice(), 44_100)
     with pytest.raises(ValueError, match="reference"):
         engine.measure(np.zeros(48_000, np.float32), 48_000)
+
+
+def opened(data_dir: Path, monkeypatch: pytest.MonkeyPatch, *names: str) -> tuple[RvcVoiceEngine, list[int]]:
+    """An engine over real folders, with stand-ins where ONNX Runtime was; and how many were in the content graph."""
+    made, inside, crowds = voice_stand_ins.voice(), [0], list[int]()
+
+    def content(feeds: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+        inside[0] += 1
+        crowds.append(inside[0])
+        time.sleep(0.002)
+        inside[0] -= 1
+        return voice_stand_ins.loudness(feeds)
+
+    def graph(path: Path, **_: object) -> Graph:
+        by_name = {"latent.onnx": made.latent[LADDER[0]], "decoder.onnx": made.decoder[LADDER[0]]}
+        return by_name.get(path.name, voice_stand_ins.StandIn(content))
+
+    monkeypatch.setattr(rvc_voice_engine, "OnnxGraph", graph)
+    monkeypatch.setattr(rvc_voice_engine, "choose_pitch", lambda *_, **__: (TrackedPitch(), ""))
+    voices = imported_lane.store(data_dir, *names)
+    return RvcVoiceEngine(voices.store, voices.networks), crowds
+
+
+def test_hops_and_a_voice_that_is_loaded_take_turns_at_what_hears(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All voices share that network, and it is not to be entered by two threads."""
+    engine, crowds = opened(tmp_path, monkeypatch, "grace", "ada")
+    spoken = engine.open(sample_rate_hz=48_000, hop_ms=40, settings=GRACE)
+    loading = threading.Thread(target=engine.prewarm, args=("ada",))
+    loading.start()
+    while loading.is_alive():
+        spoken.convert(np.zeros(1920, np.float32))
+    assert len(crowds) > len(LADDER)
+    assert max(crowds) == 1
+
+
+def test_only_a_few_voices_stay_that_nobody_wears(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ones wanted last, and those of open streams; a forgotten one goes at once."""
+    names = [f"voice-{number}" for number in range(KEPT_VOICES + 2)]
+    engine, _ = opened(tmp_path, monkeypatch, *names)
+    engine.load(names[0])
+    worn = engine.open(sample_rate_hz=48_000, hop_ms=40, settings=VoiceSettings(preset=names[0]))
+    for name in names[1:]:
+        engine.load(name)
+    gc.collect()
+    assert [engine.is_loaded(name) for name in names[1:]] == [False, *[True] * KEPT_VOICES]
+    assert engine.is_loaded(names[0])  # asked last: who asks for a voice wants it
+    engine.forget(names[-1])
+    assert not engine.is_loaded(names[-1])
+    assert len(worn.convert(np.zeros(1920, np.float32))) == 1920
 
 
 @cache

@@ -7,7 +7,7 @@ import pytest
 
 from models.engines import Samples, VoiceSettings
 from models.imported_voices import DELAY_MS
-from models.voice_change import FADE_MS, CallVoice, DelayLine, longest_hop_ms
+from models.voice_change import FADE_MS, CallVoice, DelayLine, Warming, longest_hop_ms
 from models.voice_graph import HOPS_MS
 from models.voice_rack import VoiceRack
 from models.world_voice_engine import WorldVoiceEngine
@@ -102,7 +102,7 @@ def test_no_change_of_voice_jumps(begins: VoiceSettings, wants: VoiceSettings) -
 def test_the_real_engines_change_without_a_click_in_speech(begins: VoiceSettings, wants: VoiceSettings) -> None:
     """WORLD and an imported voice's stream: nowhere in the second of the change is the sound rougher than elsewhere."""
     imports = StandInImports()
-    imports.prewarm("eighth")
+    imports.load("eighth")
     both = VoiceRack(WorldVoiceEngine(), imports)
     voice = CallVoice(both, sample_rate_hz=48_000, hop_ms=40, settings=begins)
     heard, changed = [], 0
@@ -224,6 +224,29 @@ def test_what_is_left_can_always_be_made_up(left_ms: int) -> None:
     while left_ms:
         left_ms -= longest_hop_ms(HOPS_MS, left_ms)
         assert left_ms == 0 or left_ms >= 40
+
+
+def test_a_voice_that_follows_begins_afresh_where_it_may_and_is_ready_when_it_has_heard_enough() -> None:
+    """A hop behind every hop, four in a row; it is not begun again meanwhile."""
+    call = Call()
+    call.say(steady(1.0))
+    step = Warming(most_ms=40, past_ms=40, least_ms=160)
+    ready = []
+    for _ in range(4):
+        ready.append(call.voice.prepare(EIGHTH, step))
+        assert call.voice.fed_ms == 40
+        call.say(steady(0.04))
+    assert ready == [False, False, False, True]
+    assert call.voice.settings is EIGHTH
+
+
+def test_a_step_feeds_no_more_than_it_may() -> None:
+    """Not even where a longer hop would bring it further; nothing where no hop is short enough."""
+    call = Call()
+    call.say(steady(1.0))
+    for most_ms, fed_ms in ((40, 40), (70, 60), (39, 0), (130, 120)):
+        assert not call.voice.prepare(EIGHTH, Warming(most_ms=most_ms))
+        assert call.voice.fed_ms == fed_ms
 
 
 def test_a_delay_line_holds_back_by_so_many_samples() -> None:

@@ -108,8 +108,15 @@ class Imports:
     def __init__(self) -> None:
         self._voice = voice_stand_ins.voice()
 
-    def prewarm(self, voice_id: str) -> None:
+    def load(self, voice_id: str) -> None:
         """Nothing to load."""
+
+    def is_loaded(self, voice_id: str) -> bool:
+        """Always."""
+        return True
+
+    def prewarm(self, voice_id: str) -> None:
+        """Nothing to warm."""
 
     def forget(self, voice_id: str) -> None:
         """Nothing to load again."""
