@@ -160,7 +160,7 @@ class AudioPath:
                 sound = self.gate.silence(len(hop.samples), capture_s=hop.capture_s)
             self._playout.put(self._joined(sound), heard_s=hop.capture_s, spare_s=hop.spare_s)
             if not self.gate.passthrough:
-                await self.seat.advance()
+                await self.seat.advance(waits=bool(self._hops))
 
     async def next(self) -> SafeSound:
         """The next frame that may be sent: exactly `frame_samples`, paced on the WebRTC path."""

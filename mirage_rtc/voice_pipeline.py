@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from models.engines import Samples, VoiceEngine, VoiceProfile, VoiceSettings
-from models.voice_change import CallVoice
+from models.voice_change import CallVoice, Warming
 from models.voice_front import VoiceFront
 from models.voice_rack import VoiceRack
 
@@ -57,17 +57,26 @@ class SetVoice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrepareVoice:
-    """One step towards another voice, while the old one speaks. Answered by Prepared or VoiceUnable."""
+    """One step towards another voice, while the old one speaks. Answered by Prepared or VoiceUnable.
+
+    `step` bounds what is fed, where it matters.
+    """
 
     call_id: str
     settings: VoiceSettings
+    step: Warming | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """How far the other voice is: once it is ready, the next hop that fits is its first."""
+    """How far the other voice is: once it is ready, the next hop that fits is its first.
+
+    It was fed `fed_ms` of sound in this step, which took `run_ms`.
+    """
 
     state: Literal["loading", "warming", "ready"]
+    fed_ms: int = 0
+    run_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,8 +184,12 @@ class VoicePipeline:
         obstacle = self._obstacle(job.settings)
         if obstacle is not None:
             return obstacle
-        ready = self._voices[job.call_id].prepare(job.settings)
-        return Prepared(state="ready" if ready else "warming")
+        if job.step is not None and not job.step.most_ms:
+            return Prepared(state="warming")
+        voice, began_s = self._voices[job.call_id], time.perf_counter()
+        ready = voice.prepare(job.settings, job.step)
+        run_ms = (time.perf_counter() - began_s) * 1000.0
+        return Prepared(state="ready" if ready else "warming", fed_ms=voice.fed_ms, run_ms=run_ms)
 
     def _obstacle(self, settings: VoiceSettings) -> Prepared | VoiceUnable | None:
         """What keeps a voice from speaking at once: nothing, that it is loading, or why it cannot be loaded."""

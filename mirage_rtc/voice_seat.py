@@ -26,6 +26,7 @@ from mirage_rtc.voice_pipeline import (
     SetVoice,
     VoiceUnable,
 )
+from mirage_rtc.warm_up import WarmUp
 from models.engines import Samples, VoiceSettings
 from models.imported_voices import is_imported, one_stream
 
@@ -90,6 +91,8 @@ class VoiceSeat:
         self._speaks: VoiceSettings | None = None
         self._offered: VoiceSettings | None = None
         self._ready = False
+        self._warm_up = WarmUp()
+        self._last_ms = (hop_ms, 0.0)
         self._fallback = fallback
         self._on_fallback = on_fallback
         self._on_change = on_change
@@ -136,18 +139,27 @@ class VoiceSeat:
         self._note(converted, hop_ms)
         return converted
 
-    async def advance(self) -> None:
-        """Between two hops: one step towards the voice that was asked for, if there is one to take."""
+    async def advance(self, *, waits: bool = False) -> None:
+        """Between two hops: one step towards the voice that was asked for, if there is one to take.
+
+        With hops that wait already an imported voice waits, too, for a while.
+        """
         if self._told is None or self._told is self._speaks or self._epoch != self._lane.epoch:
             return
+        if self._offered is None or not one_stream(self._offered, self._told):
+            self._warm_up = WarmUp()
         self._offered = self._told
-        job = PrepareVoice(call_id=self._call_id, settings=self._told)
+        hop_ms, run_ms = self._last_ms
+        step = self._warm_up.step(hop_ms=hop_ms, run_ms=run_ms, waits=waits) if is_imported(self._told) else None
+        job = PrepareVoice(call_id=self._call_id, settings=self._told, step=step)
         with contextlib.suppress(LaneDown, EngineFailed):
             answer: Prepared | VoiceUnable = await self._ask(job)
             if isinstance(answer, VoiceUnable):
                 self._refuse(answer)
             else:
                 self._ready = answer.state == "ready"
+                if answer.state != "loading":
+                    self._warm_up.note(hop_ms=hop_ms, fed_ms=answer.fed_ms, run_ms=answer.run_ms)
         self._show()
 
     def skip(self, hop_ms: int) -> None:
@@ -168,7 +180,7 @@ class VoiceSeat:
         elif self._told is not wanted:
             if self._speaks is not None and one_stream(self._speaks, wanted):
                 await self._lane.run(SetVoice(call_id=self._call_id, settings=wanted))
-                self._speaks = wanted
+                self._speaks, self._offered = wanted, None
             self._told = wanted
             self._show()
 
@@ -186,7 +198,7 @@ class VoiceSeat:
             delay_ms=self.delay_ms,
         )
         opened: OpenedVoice = await self._ask(job, settling=True)
-        self._epoch, self._broken, self._ready = epoch, False, False
+        self._epoch, self._broken, self._ready, self._offered = epoch, False, False, None
         self.voices += 1
         self._told, self._speaks = wanted, self._fallback if opened.waits else wanted
         self.engine, self.delay_ms = opened.engine, opened.delay_ms
@@ -211,6 +223,7 @@ class VoiceSeat:
     def _note(self, converted: ConvertedHop, hop_ms: int) -> None:
         """What a converted hop says about the voice in force, and whether there is another from here on."""
         self.engine = converted.engine
+        self._last_ms = (hop_ms, converted.run_ms)
         if converted.delay_ms is not None:
             self.delay_ms = converted.delay_ms
         if converted.switched:
@@ -222,7 +235,7 @@ class VoiceSeat:
 
     def _enter(self) -> None:
         """The voice that was prepared is in force. Between imported ones the rung stays: they cost alike."""
-        self._speaks, self._ready = self._offered, False
+        self._speaks, self._offered, self._ready = self._offered, None, False
         if self._told is not self._speaks:
             self._told = self._speaks  # its controls moved since: `_settle` sends them
         if not self._is_imported(self._speaks):

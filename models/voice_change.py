@@ -1,9 +1,10 @@
 """One call's voice over all engines of its lane: changed at a hop boundary, at one content delay, without a click.
 
 The new voice is fed what was said in the last second, in small steps between the hops of all calls, while the old one
-speaks. When it has caught up, one hop is converted by both and faded over in 10 ms. What comes out lags by the delay of
-the slowest stream so far: that grows once, with the first imported voice, and stays, so that lip sync and later changes
-do not jump (voice reference, section 5.5). Called by `mirage_rtc.voice_pipeline`.
+speaks; how small, `mirage_rtc.warm_up` says for imported ones. When it has caught up, one hop is converted by both and
+faded over in 10 ms. What comes out lags by the delay of the slowest stream so far: that grows once, with the first
+imported voice, and stays, so that lip sync and later changes do not jump (voice reference, section 5.5). Called by
+`mirage_rtc.voice_pipeline`.
 """
 
 from collections.abc import Sequence
@@ -23,6 +24,18 @@ EMBEDDED_PAST_MS = 400
 STEP_MS = 120
 """So much sound at least is made up for in one step, and more than comes until the next."""
 FADE_MS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warming:
+    """What one step towards a voice may do: feed it `most_ms`, of what was said in the last `past_ms`.
+
+    A voice that is further behind begins afresh there. It is not ready before it has heard `least_ms` in a row.
+    """
+
+    most_ms: int
+    past_ms: int = PAST_MS
+    least_ms: int = 0
 
 
 class DelayLine:
@@ -48,6 +61,8 @@ class _Part:
     delay_ms: float
     hops_ms: tuple[int, ...]
     fed: int = 0
+    heard: int = 0
+    ready: bool = False
 
     def convert(self, samples: Samples) -> Samples:
         """One hop; ValueError when another number of samples comes out."""
@@ -55,6 +70,7 @@ class _Part:
         if len(made) != len(samples):
             raise ValueError("hop length changed")
         self.fed += len(samples)
+        self.heard += len(samples)
         return self.line.delayed(made)
 
 
@@ -67,6 +83,8 @@ class CallVoice:
         """`hop_ms` is the embedded voice's, always; `delay_ms` what the call's delay grew to already, if it did."""
         self.stage_ms: dict[str, float] = {}
         self.switches = 0
+        self.fed_ms = 0
+        """How much the last step of preparation fed."""
         self._rack = rack
         self._rate_hz = sample_rate_hz
         self._hop_ms = hop_ms
@@ -111,24 +129,26 @@ class CallVoice:
             self._feed(part)
         self._now, self._next, self._delay_ms = part, None, part.delay_ms
 
-    def prepare(self, settings: VoiceSettings) -> bool:
+    def prepare(self, settings: VoiceSettings, step: Warming | None = None) -> bool:
         """One step towards another voice that `VoiceRack.is_ready`; whether the next hop that fits brings it."""
-        part = self._next
-        if part is None or not one_stream(part.settings, settings) or self._is_out_of_step(part):
-            part = self._next = self._warming(settings)
+        part, step = self._next, step or self._usual_step(settings)
+        if part is None or not one_stream(part.settings, settings) or self._is_out_of_step(part, step.past_ms):
+            part = self._next = self._warming(settings, step.past_ms)
         else:
             part.stream.set_voice(plain(settings))
             part.settings = settings
-        until = part.fed + max(STEP_MS, 2 * self._last_hop_ms) * self._rate_hz // 1000
-        while part.fed < min(until, self._heard):
-            self._feed(part)
-        return part.fed == self._heard
+        begun = part.fed
+        while part.fed < self._heard and self._feed(part, step.most_ms - self._ms(part.fed - begun)):
+            pass
+        self.fed_ms = self._ms(part.fed - begun)
+        part.ready = part.fed == self._heard and self._ms(part.heard) >= step.least_ms
+        return part.ready
 
     def convert(self, hop: Samples) -> Samples:
         """One hop of a length that the voice in force takes; the next voice's first, where it is prepared."""
         part, before = self._next, self._heard
         self._remember(hop)
-        if part is None or part.fed != before or self._ms(len(hop)) not in part.hops_ms:
+        if part is None or not part.ready or part.fed != before or self._ms(len(hop)) not in part.hops_ms:
             made = self._now.convert(hop)
         else:
             made = self._faded(self._now.convert(hop), part.convert(hop))
@@ -161,20 +181,30 @@ class CallVoice:
         part.fed = self._heard - past_ms * self._rate_hz // 1000
         return part
 
-    def _feed(self, part: _Part) -> None:
-        """One hop of what was said, of the longest that brings it nearer and leaves nothing that it cannot take."""
+    def _usual_step(self, settings: VoiceSettings) -> Warming:
+        least_ms = max(HOPS_MS) if is_imported(settings) else STEP_MS
+        return Warming(most_ms=max(least_ms, 2 * self._last_hop_ms))
+
+    def _feed(self, part: _Part, most_ms: int = PAST_MS) -> int:
+        """One hop of what was said, of the longest that brings it nearer and leaves nothing that it cannot take.
+
+        Its length in ms; 0 where none is within `most_ms`.
+        """
         lag = self._heard - part.fed
-        hop_ms = longest_hop_ms(part.hops_ms, self._ms(lag))
-        part.convert(self._past[len(self._past) - lag :][: hop_ms * self._rate_hz // 1000])
+        hop_ms = longest_hop_ms(part.hops_ms, self._ms(lag), most_ms)
+        if hop_ms:
+            part.convert(self._past[len(self._past) - lag :][: hop_ms * self._rate_hz // 1000])
+        return hop_ms
 
     @property
     def _embedded_hop(self) -> int:
         return self._hop_ms * self._rate_hz // 1000
 
-    def _is_out_of_step(self, part: _Part) -> bool:
+    def _is_out_of_step(self, part: _Part, past_ms: int) -> bool:
         """Whether it can no longer catch up: too far behind, or not by whole hops of its own."""
         lag = self._heard - part.fed
-        return lag > len(self._past) or (not is_imported(part.settings) and lag % self._embedded_hop > 0)
+        most = min(len(self._past), past_ms * self._rate_hz // 1000)
+        return lag > most or (not is_imported(part.settings) and lag % self._embedded_hop > 0)
 
     def _remember(self, hop: Samples) -> None:
         kept = PAST_MS * self._rate_hz // 1000
@@ -186,7 +216,8 @@ class CallVoice:
         return samples * 1000 // self._rate_hz
 
 
-def longest_hop_ms(hops_ms: Sequence[int], left_ms: int) -> int:
-    """The longest hop that leaves nothing, or something that further hops make up. ValueError when there is none."""
+def longest_hop_ms(hops_ms: Sequence[int], left_ms: int, most_ms: int = PAST_MS) -> int:
+    """The longest hop of `most_ms` that leaves nothing, or something that further hops make up; 0: there is none."""
     least = min(hops_ms)
-    return max(hop for hop in hops_ms if left_ms == hop or left_ms - hop >= least)
+    fits = [hop for hop in hops_ms if hop <= most_ms and (left_ms == hop or left_ms - hop >= least)]
+    return max(fits, default=0)

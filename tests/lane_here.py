@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from mirage_rtc.inference import EngineFailed, LaneDown, WorkerLost
-from mirage_rtc.voice_pipeline import ConvertedHop, ConvertHop, PrepareVoice, VoicePipeline
+from mirage_rtc.voice_pipeline import ConvertedHop, ConvertHop, Prepared, PrepareVoice, VoicePipeline
+from models.imported_voices import is_imported
 from models.voice_rack import VoiceRack
 from tests.scripted_voices import loaded_rack
 
@@ -25,9 +26,14 @@ class LaneHere:
         self._make = make
         self._pipeline = VoicePipeline(make())
         self._lost_over: type | None = None
+        self._turn = asyncio.Lock()
 
     async def run(self, job: Any, *, settling: bool = False) -> Any:
-        """Do it, and take the time that its hop costs."""
+        """Do it in its turn, and take the time that its hop costs, or what was fed to a voice."""
+        async with self._turn:
+            return await self._run(job)
+
+    async def _run(self, job: Any) -> Any:
         if self.state != "ready":
             raise LaneDown
         self.jobs.append(job)
@@ -43,6 +49,10 @@ class LaneHere:
             run_ms = self.cost_ms(answer.engine, len(job.samples) * 1000 // 48_000)
             await asyncio.sleep(run_ms / 1000)
             return replace(answer, run_ms=run_ms, cpu_ms=run_ms)
+        if isinstance(answer, Prepared) and answer.fed_ms and is_imported(job.settings):
+            run_ms = self.cost_ms("rvc", answer.fed_ms)
+            await asyncio.sleep(run_ms / 1000)
+            return replace(answer, run_ms=run_ms)
         return answer
 
     def lose(self) -> None:

@@ -58,7 +58,7 @@ class SlowSeat:
         spoken = samples if self._voice is None else self._voice.convert(samples)
         return ConvertedHop(samples=spoken, cpu_ms=self._cost_s * 1000)
 
-    async def advance(self) -> None:
+    async def advance(self, *, waits: bool = False) -> None:
         """No other voice is being prepared."""
 
     def skip(self, hop_ms: int) -> None:

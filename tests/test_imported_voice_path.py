@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from mirage_rtc.gate import SafeSound
@@ -20,6 +21,7 @@ from tests.lane_here import Cost, LaneHere
 from tests.scripted_voices import EMBEDDED_DELAY_MS
 from tests.seated import EIGHTH, ROBOT
 from tests.sound_path import PACKET, PACKET_S, SoundCall
+from tests.virtual_time import FakeClock
 
 TENTH = VoiceSettings(preset="rvc:tenth")
 RAISES = VoiceSettings(preset="rvc:raises")
@@ -32,19 +34,23 @@ Scene = Callable[["Spoken"], None]
 class Spoken:
     """A call that speaks `SAID` from its start, and what it sent."""
 
-    def __init__(self, settings: VoiceSettings, cost_ms: Cost = lambda engine, hop_ms: 8.0) -> None:
-        self.lane = LaneHere(cost_ms)
+    def __init__(
+        self, settings: VoiceSettings, cost_ms: Cost = lambda engine, hop_ms: 8.0, beside: "Spoken | None" = None
+    ) -> None:
+        """`beside` another call, in the lane of that one."""
+        self.lane: LaneHere = LaneHere(cost_ms) if beside is None else beside.lane
         self.fell: list[FellBack] = []
         self.seat = VoiceSeat(
             cast(Any, self.lane),
-            call_id="one",
+            call_id="one" if beside is None else "two",
             sample_rate_hz=48_000,
             hop_ms=40,
             settings=settings,
             fallback=ROBOT,
             on_fallback=self.fell.append,
         )
-        self.call = SoundCall(passthrough=False, seat=cast(Any, self.seat))
+        clock = FakeClock() if beside is None else beside.call.clock
+        self.call: SoundCall = SoundCall(passthrough=False, seat=cast(Any, self.seat), clock=clock)
         self.hops_ms: list[int] = []
 
     def play(self, seconds: float = SECONDS, **scenes: Scene) -> "Spoken":
@@ -172,6 +178,23 @@ def test_nothing_that_waits_counts_as_the_voice_s_fault_after_a_stall_of_the_net
     assert spoken.fell == []
     assert spoken.call.path.hops_silent > 5
     assert spoken.seat.engine == "rvc"
+
+
+@pytest.mark.parametrize("ratio", [0.1, 0.3, 0.4, 0.5, 0.7])
+def test_no_hop_of_any_call_is_silent_while_a_slow_voice_is_warmed(ratio: float) -> None:
+    """Two calls in one lane, one of which changes to a voice of this ratio: every sample that is said is heard."""
+    one = Spoken(VoiceSettings(), lambda engine, hop_ms: ratio * hop_ms if engine == "rvc" else 8.0)
+    two = Spoken(VoiceSettings(), beside=one)
+
+    async def both() -> None:
+        await asyncio.gather(one._play(7.0, {3: wear(EIGHTH)}), two._play(7.0, {}))
+
+    virtual_time.run(both(), one.call.clock)
+    assert one.call.path.hops_silent == two.call.path.hops_silent == 0
+    assert in_order(two.said_at(0.5, 1, 7))
+    assert in_order(one.said_at(0.5, 1, 3))
+    assert in_order(one.said_at(0.125, 5.2, 7))
+    assert one.seat.engine == "rvc"
 
 
 def test_the_embedded_voice_starts_at_its_own_delay() -> None:
