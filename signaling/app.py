@@ -119,6 +119,7 @@ def _services(
         limits=limits,
         joins_by_address=KeyedBuckets(limits.joins_per_s, limits.joins_burst),
         uploads_by_subject=KeyedBuckets(limits.uploads_per_s, limits.uploads_burst),
+        saved_by_subject=KeyedBuckets(limits.saved_per_s, limits.saved_burst),
         metrics=WireMetrics(prometheus),
         prometheus=prometheus,
         clock_s=clock_s,

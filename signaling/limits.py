@@ -32,6 +32,9 @@ class Limits:
     joins_burst: float = 30.0
     uploads_per_s: float = 0.2
     uploads_burst: float = 10.0
+    saved_per_s: float = 1.0
+    """Saved voices listed, saved or removed: apart from uploads, since every page that opens lists them."""
+    saved_burst: float = 20.0
     hello_s: float = 10.0
     send_stuck_s: float = 10.0
 

@@ -34,7 +34,7 @@ class SavedVoices:
         self._busy = asyncio.Lock()
 
     async def list(self, subject: str) -> tuple[SavedVoice, ...]:
-        """By name. A file that cannot be read counts as empty, and the next save replaces it."""
+        """By name. What is no list of voices counts as empty, and the next save replaces it. Raises Unavailable."""
         async with self._busy:
             shelf = await asyncio.to_thread(self._read, subject)
         return tuple(SavedVoice(name=name, voice=voice) for name, voice in sorted(shelf.items()))
@@ -48,7 +48,7 @@ class SavedVoices:
         return SavedVoice(name=name, voice=saved)
 
     async def remove(self, subject: str, name: str) -> None:
-        """Raises NotFound `voice_preset_not_found`, or Unavailable."""
+        """Raises NotFound `voice_preset_not_found`, or Unavailable. With the last one goes the file."""
         async with self._busy:
             await asyncio.to_thread(self._take, subject, name)
 
@@ -67,25 +67,43 @@ class SavedVoices:
 
     def _read(self, subject: str) -> Shelf:
         try:
-            with self._path(subject).open("rb") as file:
-                return _decoder.decode(file.read(FILE_BYTES_MAX))
-        except (OSError, *UNREADABLE):
+            data = _start_of(self._path(subject))
+        except FileNotFoundError:
+            return {}
+        except OSError as error:  # no empty shelf: the next save would replace what is there
+            sentence = (
+                f"Your saved voices cannot be read ({error.strerror}). Ask who runs this server to look at its disk."
+            )
+            raise Unavailable("voice_presets_unreadable", sentence) from None
+        try:
+            return _decoder.decode(data)
+        except UNREADABLE:
             return {}
 
     def _write(self, subject: str, shelf: Shelf) -> None:
         try:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            path = self._path(subject)
-            if not path.exists() and len(os.listdir(self._folder)) >= KEPT_SUBJECTS:
-                raise TooMany("voice_presets_full", "This server keeps no more saved voices. Ask who runs it.")
-            _replace(path, msgspec.json.encode(shelf))
+            self._store(self._path(subject), shelf)
         except OSError as error:
             sentence = f"The voice was not saved ({error.strerror}). Ask who runs this server to look at its disk."
             raise Unavailable("voice_presets_unwritable", sentence) from None
 
+    def _store(self, path: Path, shelf: Shelf) -> None:
+        if not shelf:
+            path.unlink(missing_ok=True)
+            return
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not path.exists() and sum(name.endswith(".json") for name in os.listdir(self._folder)) >= KEPT_SUBJECTS:
+            raise TooMany("voice_presets_full", "This server keeps no more saved voices. Ask who runs it.")
+        _replace(path, msgspec.json.encode(shelf))
+
     def _path(self, subject: str) -> Path:
         """A subject may hold anything, and is nobody's business who can list a folder."""
         return self._folder / f"{hashlib.sha256(subject.encode(errors='replace')).hexdigest()}.json"
+
+
+def _start_of(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(FILE_BYTES_MAX)
 
 
 def _replace(path: Path, data: bytes) -> None:

@@ -16,14 +16,16 @@ BODY_BYTES_MAX = 4096
 
 async def list_saved(request: web.Request) -> web.Response:
     """`GET /v1/voices/presets`: by name."""
-    saved = await request.app[SERVICES].saved.list(caller(request).subject)
+    services, call = request.app[SERVICES], caller(request)
+    services.saved_by_subject.require(call.subject, services.monotonic_s())
+    saved = await services.saved.list(call.subject)
     return json_response(SavedVoices(presets=saved))
 
 
 async def save(request: web.Request) -> web.Response:
     """`PUT /v1/voices/presets/{name}`: the body is a voice as in `set_voice`; a reference clip is left out of it."""
     services, call = request.app[SERVICES], caller(request)
-    services.uploads_by_subject.require(call.subject, services.monotonic_s())
+    services.saved_by_subject.require(call.subject, services.monotonic_s())
     too_large = TooLarge("voice_preset_too_large", "A saved voice is a few numbers. Send only those.")
     body = await uploads.read_body(request, services.limits, too_large=too_large)
     if len(body) > BODY_BYTES_MAX:
@@ -34,7 +36,9 @@ async def save(request: web.Request) -> web.Response:
 
 async def remove(request: web.Request) -> web.Response:
     """`DELETE /v1/voices/presets/{name}`."""
-    await request.app[SERVICES].saved.remove(caller(request).subject, request.match_info["name"])
+    services, call = request.app[SERVICES], caller(request)
+    services.saved_by_subject.require(call.subject, services.monotonic_s())
+    await services.saved.remove(call.subject, request.match_info["name"])
     return web.Response(status=204)
 
 

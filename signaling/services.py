@@ -41,6 +41,7 @@ class Services:
     limits: Limits
     joins_by_address: KeyedBuckets
     uploads_by_subject: KeyedBuckets
+    saved_by_subject: KeyedBuckets
     metrics: WireMetrics
     prometheus: CollectorRegistry
     clock_s: Callable[[], float]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mirage_rtc.errors import BadInput, NotFound, TooMany, Unavailable
+from signaling import saved_voices
 from signaling.protocol import VoiceChoice
 from signaling.saved_voices import FOLDER, KEPT_PER_SUBJECT, SavedVoices
 
@@ -84,3 +85,33 @@ async def test_a_disk_that_takes_nothing_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / FOLDER).write_bytes(b"")
     with pytest.raises(Unavailable, match=r"disk\.$"):
         await SavedVoices(tmp_path).save("ada", "One", DEEP)
+
+
+async def test_a_file_that_cannot_be_read_now_is_kept(tmp_path: Path) -> None:
+    """A disk that fails for a moment is no empty shelf: nothing is listed, saved or removed, and nothing replaced."""
+    saved = SavedVoices(tmp_path)
+    await saved.save("ada", "One", DEEP)
+    [path] = (tmp_path / FOLDER).iterdir()
+    kept = path.rename(tmp_path / "kept.json")
+    path.symlink_to(path)  # a loop, which even root cannot read
+    for attempt in (saved.list("ada"), saved.save("ada", "Two", DEEP), saved.remove("ada", "One")):
+        with pytest.raises(Unavailable, match=r"cannot be read \(.+disk\.$") as caught:
+            await attempt
+        assert caught.value.code == "voice_presets_unreadable"
+    assert path.is_symlink()
+    kept.rename(path)
+    assert [voice.name for voice in await saved.list("ada")] == ["One"]
+
+
+async def test_only_shelves_with_something_on_them_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever removed all leaves no file behind, and drafts of a crash are nobody's."""
+    monkeypatch.setattr(saved_voices, "KEPT_SUBJECTS", 2)
+    saved = SavedVoices(tmp_path)
+    for subject in ("ada", "bob"):
+        await saved.save(subject, "One", DEEP)
+    (tmp_path / FOLDER / ".part-x").write_bytes(b"half")
+    with pytest.raises(TooMany):
+        await saved.save("eve", "One", DEEP)
+    await saved.remove("ada", "One")
+    assert len(list((tmp_path / FOLDER).glob("*.json"))) == 1
+    await saved.save("eve", "One", DEEP)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from signaling.limits import Limits
 from tests.wire_server import wire_server
 
 PATH = "/v1/voices/presets"
@@ -49,3 +50,16 @@ async def test_a_stranger_sees_and_saves_nothing(tmp_path: Path) -> None:
     async with wire_server(tmp_path) as server:
         for method, path in (("GET", PATH), ("PUT", f"{PATH}/x"), ("DELETE", f"{PATH}/x")):
             assert (await server.problem(method, path))[:2] == (401, "token_missing")
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", PATH), ("PUT", f"{PATH}/x"), ("DELETE", f"{PATH}/x")])
+async def test_nobody_keeps_the_disk_busy(tmp_path: Path, method: str, path: str) -> None:
+    """Each of the three reads or writes a file: one bound for all of them."""
+    async with wire_server(tmp_path, limits=Limits(saved_per_s=0.001, saved_burst=2)) as server:
+        ada, bob = await server.join(), await server.join("bob")
+        for _ in range(2):
+            async with server.ask(method, path, ada, json={"preset": "robot"}) as response:
+                assert response.status in (200, 404)
+        assert (await server.problem(method, path, ada, json={"preset": "robot"}))[0] == 429
+        async with server.ask(method, path, bob, json={"preset": "robot"}) as response:
+            assert response.status in (200, 404)
