@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mirage_rtc.hop_ladder import HopLadder, Move, p95
+from mirage_rtc.hop_ladder import FAIL_ABOVE, FAIL_HOPS, HopLadder, Move, p95
 from models.voice_graph import HOPS_MS
 from tests.virtual_time import FakeClock
 
@@ -144,6 +144,16 @@ def test_a_slow_start_grows_before_it_can_fail() -> None:
     call = Call().run(4000, lambda _: 34.0)
     assert call.ladder.hop_ms == 60
     assert call.moves == [(20, Move.GROW)]
+
+
+def test_it_may_fail_before_it_has_grown_to_a_hop_that_would_do() -> None:
+    """50 ms a hop would be 0.63 of 80 ms: slow hops are counted across moves, and the README says so."""
+    call = Call().run(100, lambda _: 50.0)
+    assert call.ladder.failed
+    assert call.moves == [(20, Move.GROW), (FAIL_HOPS, Move.FAILED)]
+    words = " ".join((Path(__file__).resolve().parent.parent / "README.md").read_text("utf-8").split())
+    assert f"takes over {FAIL_ABOVE:.0%} of its hop for {FAIL_HOPS} hops in a row".replace("%", " %") in words
+    assert "too slow at every length" not in words
 
 
 def test_a_shrink_taken_back_is_tried_ever_more_rarely() -> None:
