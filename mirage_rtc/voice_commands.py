@@ -36,6 +36,7 @@ from models.voice_store import VoiceConsent, VoiceRecord, VoiceStore, voice_id
 PITCH_HZ = (50, 1100)
 
 MODELS_FOLDER = "models"
+NO_DISGUISE = "Whoever wears it is heard as whose it is: for that person it hides nothing, without passthrough too."
 
 
 def run(options: VoiceOptions, data_dir: Path, console: Console) -> int:
@@ -84,6 +85,7 @@ def import_voice(options: VoiceOptions, store: VoiceStore, data_dir: Path, conso
     worst = max(record.difference.values())
     console.print(f"[green]stored[/]    {voice_id(record.name)}: {_in_words(record)}", highlight=False)
     console.print(f"At no hop do its graphs differ from torch by more than {worst:.1e}.", highlight=False)
+    console.print(NO_DISGUISE, highlight=False)
     return 0
 
 

@@ -81,6 +81,7 @@ def test_a_voice_is_imported_listed_tried_out_and_removed(tmp_path: Path, consol
     given = VoiceOptions(**(IMPORT | {"file": voice_file(tmp_path)}))
     assert voice_commands.run(given, tmp_path, console) == 0
     assert "RVC v2, 40 kHz, 3 speakers" in text(console)
+    assert "for that person it hides nothing" in text(console)
     assert '"kind":"granted"' in (tmp_path / "consent.jsonl").read_text()
     assert voice_commands.run(VoiceOptions(task="list"), tmp_path, console) == 0
     assert all(word in text(console) for word in ("grace", "Grace H., Ada", "rehearsal", "CC-BY-4.0"))
