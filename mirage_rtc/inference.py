@@ -118,6 +118,11 @@ class Lane:
         self._threads = ThreadPoolExecutor(1, thread_name_prefix=f"lane-{name}")
         self._restart: asyncio.Task[None] | None = None
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody's job is being done: the next one need not wait."""
+        return not self._flying
+
     async def start(self) -> None:
         """Start the worker and wait until its engine is ready. Raises LaneDown when it cannot be."""
         await self._spawn()

@@ -142,7 +142,7 @@ class VoiceSeat:
     async def advance(self, *, waits: bool = False) -> None:
         """Between two hops: one step towards the voice that was asked for, if there is one to take.
 
-        With hops that wait already an imported voice waits, too, for a while.
+        With hops that wait already, here or in another call, an imported voice waits, too, for a while.
         """
         if self._told is None or self._told is self._speaks or self._epoch != self._lane.epoch:
             return
@@ -150,6 +150,7 @@ class VoiceSeat:
             self._warm_up = WarmUp()
         self._offered = self._told
         hop_ms, run_ms = self._last_ms
+        waits = waits or not self._lane.is_idle
         step = self._warm_up.step(hop_ms=hop_ms, run_ms=run_ms, waits=waits) if is_imported(self._told) else None
         job = PrepareVoice(call_id=self._call_id, settings=self._told, step=step)
         with contextlib.suppress(LaneDown, EngineFailed):

@@ -27,11 +27,21 @@ class LaneHere:
         self._pipeline = VoicePipeline(make())
         self._lost_over: type | None = None
         self._turn = asyncio.Lock()
+        self._asked = 0
+
+    @property
+    def is_idle(self) -> bool:
+        """As the real one."""
+        return not self._asked
 
     async def run(self, job: Any, *, settling: bool = False) -> Any:
         """Do it in its turn, and take the time that its hop costs, or what was fed to a voice."""
-        async with self._turn:
-            return await self._run(job)
+        self._asked += 1
+        try:
+            async with self._turn:
+                return await self._run(job)
+        finally:
+            self._asked -= 1
 
     async def _run(self, job: Any) -> Any:
         if self.state != "ready":

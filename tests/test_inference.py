@@ -58,6 +58,17 @@ async def test_a_job_goes_to_another_process_and_its_answer_comes_back() -> None
         assert lane.engine_name == "named"
 
 
+async def test_a_lane_is_idle_while_nobody_s_job_is_done() -> None:
+    """Before one, and behind the last."""
+    async with _lane() as lane:
+        assert lane.is_idle
+        job = asyncio.create_task(lane.run(("echo", 1)))
+        await asyncio.sleep(0)
+        assert not lane.is_idle
+        assert await job == 1
+        assert lane.is_idle
+
+
 async def test_the_gpu_s_figures_come_with_an_answer_now_and_then(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,9 @@ import pytest
 
 from mirage_rtc.inference import EngineFailed, Lane, LaneDown
 from mirage_rtc.lane_worker import LaneSpec
+from mirage_rtc.voice_pipeline import PrepareVoice
 from mirage_rtc.voice_seat import VoiceSeat
+from mirage_rtc.warm_up import MOST_MS
 from models.engines import VoiceSettings
 from models.imported_voices import DELAY_MS
 from models.voice_rack import VoiceRack
@@ -77,6 +79,23 @@ def test_an_imported_voice_is_prepared_while_the_old_one_speaks() -> None:
         ("embedded", False, True),
         ("rvc", False, False),
     ]
+
+
+def test_a_voice_is_not_warmed_while_another_call_s_hop_waits() -> None:
+    """For a second and a half; then with one hop, whoever waits."""
+    lane = LaneHere()
+
+    async def play(one: Seated) -> None:
+        await one.say(25)
+        one.seat.set_voice(EIGHTH)
+        lane._asked = 1
+        await one.say(MOST_MS // 40)
+        steps = [job.step.most_ms for job in lane.jobs if isinstance(job, PrepareVoice) and job.step]
+        assert steps == [0] * (MOST_MS // 40)
+        await one.say(3)
+        assert one.seat.engine == "rvc"
+
+    run(VoiceSettings(), play, lane)
 
 
 def test_until_an_imported_voice_is_loaded_the_embedded_one_speaks() -> None:
