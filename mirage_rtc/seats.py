@@ -28,13 +28,29 @@ PATIENCE_S = 2 / 30
 """A frame may wait so long unless its path says otherwise: two frames' time."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+RETRY_PICTURES = 50
+"""So many pictures after an engine's fault its call is tried again, then after twice as many each time."""
+
+
+@dataclass(slots=True, kw_only=True)
 class _Unable:
-    """What a worker could not make of what was wanted: it would take as long to fail again."""
+    """What a worker could not make of what was wanted: it would take as long to fail again.
+
+    A refused picture stays refused; an engine's fault may pass, so that it is tried again after a `pause` of pictures.
+    """
 
     epoch: int
     wanted: _Look
     error: EngineFailed | MirageError
+    pause: int = RETRY_PICTURES
+    waited: int = 0
+
+    def still(self, epoch: int, wanted: _Look) -> bool:
+        """Whether it is not to be asked for again with this picture."""
+        if self.epoch != epoch or self.wanted is not wanted:
+            return False
+        self.waited += 1
+        return isinstance(self.error, MirageError) or self.waited <= self.pause
 
 
 class FaceSeat:
@@ -72,7 +88,8 @@ class FaceSeat:
         """Swap one picture; it is worthless when it has waited for the lane for `patience_s`.
 
         Raises Late then, or LaneDown, EngineFailed or BadInput. What could not be worn is not asked for again until
-        something else is wanted or the worker is another; the same error is raised meanwhile.
+        something else is wanted or the worker is another, or for a while if the engine failed; the same error is raised
+        meanwhile.
         """
         await self._settle()
         job = SwapFrame(call_id=self._call_id, i420=i420, time_s=time_s)
@@ -88,14 +105,14 @@ class FaceSeat:
     async def _settle(self) -> None:
         """Bring the worker's state up to what is wanted."""
         wanted, wish, epoch, unable = self._wanted, self._enhancement, self._lane.epoch, self._unable
-        if unable is not None and unable.epoch == epoch and unable.wanted is wanted:
+        if unable is not None and unable.still(epoch, wanted):
             raise unable.error.with_traceback(None)
         try:
             await self._dress(epoch)
         except (EngineFailed, MirageError) as error:
-            self._unable = _Unable(epoch=epoch, wanted=wanted, error=error)
-            self._tell(wanted, error)
+            self._note(_Unable(epoch=epoch, wanted=wanted, error=error))
             raise
+        self._unable = None
         if self._enhanced != wish:
             await self._lane.run(EnhanceFace(call_id=self._call_id, wish=wish), call_id=self._call_id)
         self._enhanced = wish
@@ -121,10 +138,13 @@ class FaceSeat:
             await self._lane.run(PrepareIdentity(identity=source), settling=True, call_id=self._call_id)
             self._prepared.add(source.name)
 
-    def _tell(self, wanted: _Look, error: EngineFailed | MirageError) -> None:
-        if wanted is not self._wanted:
-            return  # something else is wanted by now
-        self._on_unable(error if isinstance(error, MirageError) else _engine_unable())
+    def _note(self, now: _Unable) -> None:
+        """Remember what failed; the person is told the first time, if it is what is wanted still."""
+        before, self._unable = self._unable, now
+        if before is not None and before.epoch == now.epoch and before.wanted is now.wanted:
+            now.pause = 2 * before.pause
+        elif now.wanted is self._wanted:
+            self._on_unable(now.error if isinstance(now.error, MirageError) else _engine_unable())
 
 
 def _next(look: _Look, prepared: Collection[str]) -> IdentitySource | None:

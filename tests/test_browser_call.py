@@ -28,7 +28,7 @@ async def test_a_call_from_link_to_reload(tmp_path: Path) -> None:
         before = await call.until_decoded(SECONDS * LEAST_FPS)
         session = (await call.state())["state"]["sessionId"]
         await call.page.reload()
-        await call.page.wait_for_function("mirageDebug.state.sessionId", timeout=60_000)
+        await call.page.wait_for_function("() => mirageDebug.state.sessionId", timeout=60_000, polling=200)
         resumed = (await call.state())["state"]["sessionId"]
         if (await call.state())["state"]["phase"] == "ready":
             await call.page.click("#go-live:not([disabled])")

@@ -10,7 +10,7 @@ import pytest
 from mirage_rtc.errors import BadInput, MirageError
 from mirage_rtc.inference import EngineFailed, Lane, LaneDown, Served, WorkerLost
 from mirage_rtc.lane_worker import LaneSpec
-from mirage_rtc.seats import FaceSeat
+from mirage_rtc.seats import RETRY_PICTURES, FaceSeat
 from mirage_rtc.swap_pipeline import EnhanceFace, OpenFace, PrepareIdentity, SwapFrame, SwappedFrame
 from models.engines import EnhancerWish, FaceMapping, IdentitySource, MappedFace
 from tests.call_parts import MASK_A, MASK_B, SHADE_A, SHADE_B, lanes, luma, picture
@@ -118,6 +118,29 @@ async def test_a_face_that_cannot_be_worn_is_asked_for_once(error: Exception, co
     kinds = [type(job).__name__ for job in lane.jobs]
     assert kinds == ["OpenFace"] * 3 + ["SwapFrame", "WearFace"]
     assert len(told) == 3
+
+
+async def test_an_engine_that_failed_is_tried_again_after_more_and_more_pictures() -> None:
+    """A moment without memory covers a call for two seconds, not for good; a person is told once."""
+    lane, told = _NotingLane(), list[MirageError]()
+    seat = FaceSeat(lane, call_id="one", max_faces=1, on_unable=told.append)  # type: ignore[arg-type]
+    lane.refused["a"] = EngineFailed("NetworkError")
+    seat.wear(MASK_A)
+    tries = []
+    for _ in range(3 * RETRY_PICTURES + 3):
+        with pytest.raises(EngineFailed):
+            await seat.swap(picture(), 0.0)
+        tries.append(len(lane.jobs))
+    assert [at for at in range(1, len(tries)) if tries[at] > tries[at - 1]] == [
+        RETRY_PICTURES + 1,
+        3 * RETRY_PICTURES + 2,
+    ]
+    assert len(told) == 1
+    lane.refused.clear()
+    for _ in range(4 * RETRY_PICTURES):
+        with pytest.raises(EngineFailed):
+            await seat.swap(picture(), 0.0)
+    await seat.swap(picture(), 0.0)
 
 
 async def test_a_worker_that_went_while_it_prepared_a_face_is_asked_again() -> None:
