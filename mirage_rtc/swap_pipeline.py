@@ -191,14 +191,7 @@ class SwapPipeline:
         swap = request.wearer.swap(request.frame, request.time_s)
         i420 = _i420(swap.frame)
         cpu_ms = (time.thread_time() - began_s) * 1000.0
-        return SwappedFrame(
-            i420=i420,
-            faces=swap.faces,
-            stage_ms=swap.stage_ms,
-            wall_ms=swap.wall_ms,
-            cpu_ms=cpu_ms,
-            enhancement=swap.enhancement,
-        )
+        return _swapped(swap, i420, cpu_ms)
 
     def _request(self, job: SwapFrame) -> SwapRequest:
         frame = np.asarray(cv2.cvtColor(job.i420, cv2.COLOR_YUV2BGR_I420), dtype=np.uint8)
@@ -300,6 +293,10 @@ def _answer(swap: Swap | Exception, i420: NDArray[np.uint8] | Exception, cpu_ms:
         return swap
     if isinstance(i420, Exception):
         return i420
+    return _swapped(swap, i420, cpu_ms)
+
+
+def _swapped(swap: Swap, i420: NDArray[np.uint8], cpu_ms: float) -> SwappedFrame:
     return SwappedFrame(
         i420=i420,
         faces=swap.faces,

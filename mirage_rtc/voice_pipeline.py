@@ -195,8 +195,7 @@ class VoicePipeline:
         """What keeps a voice from speaking at once: nothing, that it is loading, or why it cannot be loaded."""
         try:
             return None if self._rack.is_ready(settings) else Prepared(state="loading")
-        except Exception as error:
-            # Refusals of the store and of the runtime bear a sentence; the latter's class is not imported for this.
+        except Exception as error:  # refusals bear a sentence; the runtime's class is not imported for this
             if not hasattr(error, "sentence"):
                 raise
             return VoiceUnable(code=getattr(error, "code", "voice_not_loaded"), sentence=error.sentence)

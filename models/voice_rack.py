@@ -111,7 +111,7 @@ class VoiceRack:
         engine.load(voice_id)
         try:
             self._taster.submit(_try_out, engine, voice_id).result()
-        except Exception:
+        except Exception:  # whatever a network or a trial raises, nothing of the voice is kept; it goes on up
             engine.forget(voice_id)
             raise
 

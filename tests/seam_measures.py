@@ -113,7 +113,7 @@ class _ForgetfulStream:
         self.delay_ms = fresh().delay_ms
 
     def set_voice(self, settings: VoiceSettings) -> None:
-        raise NotImplementedError
+        raise AssertionError("nothing measured here changes its voice")
 
     def convert(self, hop: Samples) -> Samples:
         self._sound = np.concatenate([self._sound[len(hop) :], hop])
