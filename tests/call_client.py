@@ -69,6 +69,16 @@ class Caller:
         self._tasks: list[asyncio.Task[None]] = []
         self.connection.on("track", self._take)
 
+    @property
+    def shade(self) -> int:
+        """The latest picture's grey; -1 before the first."""
+        return self.shades[-1] if self.shades else -1
+
+    @property
+    def peak(self) -> float:
+        """The loudest of the last five frames of sound, 0..1; -1 before the first."""
+        return max(self.peaks[-5:], default=-1.0)
+
     async def call(self, session: Session, *, camera: bool = True, microphone: bool = True) -> None:
         """Offer, and take the session's answer."""
         if camera:

@@ -49,7 +49,7 @@ async def test_identity_and_voice_change_in_the_call(tmp_path: Path) -> None:
         await peer.until(lambda: any(_near(shade, SHADE_A) for shade in peer.shades))
         await session.wear("mask:b")
         await session.set_voice(VoiceSettings(preset="robot"))
-        await peer.until(lambda: _near(peer.shades[-1], SHADE_B) and 0.05 < max(peer.peaks[-5:]) < 0.13)
+        await peer.until(lambda: _near(peer.shade, SHADE_B) and 0.05 < peer.peak < 0.13)
         seen = len(peer.shades)
         await peer.until(lambda: len(peer.shades) > seen + 10)
 
@@ -65,11 +65,9 @@ async def test_passthrough_needs_its_grant_and_ends_when_told(tmp_path: Path) ->
         session = await calls.admit(subject="y", grants=Grants(passthrough=True))
         await peer.call(session)
         session.set_passthrough(face=True, voice=True)
-        await peer.until(
-            lambda: peer.shades and peer.peaks and _near(peer.shades[-1], 128) and max(peer.peaks[-5:]) > 0.35
-        )
+        await peer.until(lambda: _near(peer.shade, 128) and peer.peak > 0.35)
         session.set_passthrough(face=False, voice=False)
-        await peer.until(lambda: _near(peer.shades[-1], SHADE_A) and 0.1 < peer.peaks[-1] < 0.3)
+        await peer.until(lambda: _near(peer.shade, SHADE_A) and 0.1 < peer.peaks[-1] < 0.3)
         seen, heard = len(peer.shades), len(peer.peaks)
         await peer.until(lambda: len(peer.shades) > seen + 15)
 
@@ -86,7 +84,7 @@ async def test_a_second_offer_takes_the_same_session_over(tmp_path: Path) -> Non
         for _ in range(2):
             async with caller() as peer:
                 await peer.call(session)
-                await peer.until(lambda: peer.shades and _near(peer.shades[-1], SHADE_B))
+                await peer.until(lambda: _near(peer.shade, SHADE_B))
 
 
 @pytest.mark.parametrize(("camera", "microphone"), [(True, False), (False, True)])
@@ -192,7 +190,7 @@ async def test_a_removed_portrait_falls_back_to_the_mask(tmp_path: Path) -> None
         await session.wear(card.id)
         vault.remove("x", card.id)
         await peer.call(session)
-        await peer.until(lambda: peer.shades and _near(peer.shades[-1], SHADE_A))
+        await peer.until(lambda: _near(peer.shade, SHADE_A))
 
     assert ok
     assert session.state().identity == "mask:a"
@@ -238,7 +236,7 @@ async def test_a_mapping_is_followed_remembered_and_shrinks_with_what_is_removed
         await peer.until(lambda: any(_near(shade, SHADE_A) for shade in peer.shades))
         mapping = CallMapping(entries=(MappedPerson(reference=card.id, wears="mask:b"),), others="blur")
         await session.set_mapping(mapping)
-        await peer.until(lambda: _near(peer.shades[-1], SHADE_B))
+        await peer.until(lambda: _near(peer.shade, SHADE_B))
         seen = len(peer.shades)
         worker = session._around.face_lane._worker
         assert worker is not None
