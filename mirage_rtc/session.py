@@ -1,13 +1,13 @@
-"""One call of one person: what they look and sound like, what they may see, and the leg that carries it.
+"""One call of one person: who listens to it, the guise in which they appear, and the leg that carries it.
 
 `signaling` calls the methods and listens through `attach`; `registry` makes sessions and ends them. Nothing here
-touches pixels: wishes go down to the leg, events go up through the listener.
+touches pixels: the wishes of the guise go down to the leg, events go up through the listener.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,21 +16,21 @@ from mirage_rtc.audit import AuditLog
 from mirage_rtc.call_stats import SessionStats
 from mirage_rtc.chunk_leg import ChunkMedia
 from mirage_rtc.clock import Clock
-from mirage_rtc.errors import BadInput, Forbidden, MirageError, NotFound
+from mirage_rtc.errors import MirageError, NotFound
 from mirage_rtc.face_mapping import CallMapping
 from mirage_rtc.gate import FailPolicy, PictureKind, SoundKind
 from mirage_rtc.grants import Grants
+from mirage_rtc.guise import Guise
 from mirage_rtc.identities import IdentityVault
 from mirage_rtc.inference import Lane
-from mirage_rtc.leg import Leg, LegParts, Wishes
+from mirage_rtc.leg import Leg, LegParts
 from mirage_rtc.metrics import Metrics
 from mirage_rtc.rtc_leg import LOST, Encoding, RtcLeg
 from mirage_rtc.session_events import Closed, DegradeWanted, Notice, SessionEvent, SessionState, StateChanged, Transport
 from mirage_rtc.shown_picture import ShownPicture
 from mirage_rtc.voice_seat import FellBack
-from models import rvc_voice_engine, voice_presets
-from models.engines import Enhancement, EnhancerWish, FaceMapping, IdentitySource, VoiceSettings
-from models.imported_voices import ImportedVoice, is_imported
+from models.engines import Enhancement, EnhancerWish, VoiceSettings
+from models.imported_voices import ImportedVoice
 
 logger = logging.getLogger(__name__)
 
@@ -73,10 +73,15 @@ class Session:
         self._emit: Emit | None = None
         self._shown = ShownPicture(around.clock)
         self._sound: SoundKind | None = None
-        self._identity = around.vault.default_id
-        self._mapping = CallMapping()
-        self._blind = False
-        self._wishes = Wishes(identity=self._source(), voice=VoiceSettings(), enhancer=around.enhancer)
+        self._guise = Guise(
+            subject,
+            grants,
+            vault=around.vault,
+            face_lane=around.face_lane,
+            imported_voices=around.imported_voices,
+            enhancer=around.enhancer,
+            on_change=self._follow,
+        )
         self._enhancement = Enhancement()
         self._rtc: RtcLeg | None = None
         self._chunks: ChunkMedia | None = None
@@ -125,63 +130,39 @@ class Session:
 
     async def wear(self, identity_id: str) -> None:
         """Change the face. Raises NotFound "identity_not_found"; nothing of the former face leaves afterwards."""
-        source = self._around.vault.source(self.subject, identity_id)
-        self._identity = identity_id
-        self._wish("identity", {"identity_id": identity_id}, identity=source)
+        self._guise.wear(identity_id)
 
     async def set_mapping(self, mapping: CallMapping) -> None:
         """Say who of several people wears what. Raises what `face_mapping` does; nothing of before leaves then."""
-        face_mapping.require_allowed(
-            mapping,
-            recognises=self._around.face_lane.recognises,
-            granted=self.grants.passthrough,
-            passing=self._wishes.passthrough_face,
-        )
-        self._map(mapping)
+        self._guise.set_mapping(mapping)
 
     async def set_voice(self, settings: VoiceSettings) -> None:
         """Change the voice. Raises BadInput "voice_unknown", "voice_too_close" or "voice_control"."""
-        if is_imported(settings):
-            return self._wear_voice(settings)
-        if settings.preset not in {preset.name for preset in voice_presets.PRESETS}:
-            raise _unknown_voice()
-        try:
-            voice_presets.check(settings)
-        except ValueError as too_close:
-            raise BadInput("voice_too_close", str(too_close)) from None
-        return self._wish("voice", {"preset": settings.preset}, voice=settings, fallback_voice=settings)
+        self._guise.set_voice(settings)
 
     def set_passthrough(self, *, face: bool, voice: bool) -> None:
         """Send the raw picture or voice, or stop it: after this returns no raw one leaves. Raises Forbidden."""
-        if (face or voice) and not self.grants.passthrough:
-            raise Forbidden("passthrough_not_granted", "This link does not allow your own face or voice to be sent.")
-        changes: dict[str, Any] = {"passthrough_face": face, "passthrough_voice": voice}
-        if not face and self._mapping != (covered := face_mapping.covered(self._mapping)):
-            self._mapping, changes["mapping"] = covered, face_mapping.blurred(self._wishes.mapping)
-        self._wish("passthrough", {"face": face, "voice": voice}, **changes)
+        self._guise.set_passthrough(face=face, voice=voice)
 
     def set_muted(self, *, audio: bool, video: bool) -> None:
         """Send silence for the voice, the card for the picture."""
-        self._wish("mute", {"voice": audio, "face": video}, muted_audio=audio, muted_video=video)
+        self._guise.set_muted(audio=audio, video=video)
 
     def set_badge(self, visible: bool) -> None:
         """Show or hide the "AI" badge. Raises Forbidden "badge_not_granted"."""
-        if not visible and not self.grants.badge_off:
-            raise Forbidden("badge_not_granted", 'This link does not allow the "AI" badge to be hidden.')
-        self._wish("badge", {"visible": visible}, badge=visible)
+        self._guise.set_badge(visible)
 
     def set_enhancer(self, wish: EnhancerWish) -> None:
         """Restore the swapped face, or stop it, between two frames. Raises what `enhancer_wishes.require` does."""
-        enhancer_wishes.require(wish, self._around.face_lane.engine_extras)
-        self._wish("enhancer", {"mode": wish.mode, "model": wish.model or ""}, enhancer=wish)
+        self._guise.set_enhancer(wish)
 
     def state(self) -> SessionState:
         """How the call stands."""
-        wishes, around = self._wishes, self._around
+        wishes, around = self._guise.wishes, self._around
         seat = None if self._leg is None else self._leg.voice
         return SessionState(
-            identity=self._identity,
-            mapping=self._mapping,
+            identity=self._guise.identity,
+            mapping=self._guise.mapping,
             can_map=around.face_lane.recognises,
             voice=wishes.voice,
             passthrough_face=wishes.passthrough_face,
@@ -222,20 +203,13 @@ class Session:
 
     def engines_changed(self) -> None:
         """A lane started, broke or came back: the listener should know."""
-        lane, was_blind = self._around.face_lane, self._blind
-        self._blind = lane.state == "ready" and not lane.recognises and not self._mapping.is_plain
-        if self._blind and not was_blind:
+        if self._guise.turned_blind():
             self._notice(face_mapping.blind())
         self._announce()
 
     def lose_identity(self, identity_id: str) -> None:
         """An identity was removed: nobody wears it or is recognised by it any more, and who was is covered."""
-        if self._identity == identity_id:
-            self._identity = self._around.vault.default_id
-            self._wish("identity", {"identity_id": self._identity}, identity=self._source())
-        left = face_mapping.without(self._mapping, identity_id)
-        if self._mapping != (shrunk := face_mapping.held(left, self._source_of)):
-            self._map(shrunk)
+        if self._guise.lose_identity(identity_id):
             self._notice(face_mapping.shrunk())
 
     @property
@@ -247,25 +221,6 @@ class Session:
         if self.closed:
             raise NotFound("session_not_found", "This call has ended: open a new link.")
 
-    def _source(self) -> IdentitySource:
-        """What is worn; the default mask when the portrait was removed meanwhile."""
-        try:
-            return self._source_of(self._identity)
-        except NotFound:
-            self._identity = self._around.vault.default_id
-            return self._source_of(self._identity)
-
-    def _wear_voice(self, settings: VoiceSettings) -> None:
-        """Change to an imported voice, or move its controls."""
-        voice = self._around.imported_voices().get(settings.preset)
-        if voice is None:
-            raise _unknown_voice()
-        try:
-            rvc_voice_engine.check(settings)
-        except ValueError as impossible:
-            raise BadInput("voice_control", str(impossible)) from None
-        self._wish("voice", {"preset": "imported", "receipt_id": voice.receipt_id}, voice=settings)
-
     def _fall_back(self, call_id: str, fell: FellBack) -> None:
         """The leg in use gave an imported voice up: the embedded one is what is worn from here on."""
         if self._leg is None or self._leg.call_id != call_id or self.closed:
@@ -273,45 +228,31 @@ class Session:
         around = self._around
         around.metrics.voice.fallbacks.labels(fell.reason).inc()
         logger.warning("an imported voice was given up", extra={"reason": fell.reason, "code": fell.code})
-        if is_imported(self._wishes.voice):
-            self._wishes = replace(self._wishes, voice=fell.to)
+        self._guise.lose_voice(fell.to)
         around.audit.record("voice_fallback", session_id=self.id, code=fell.code, preset=fell.to.preset)
         if self._emit is not None:
             self._emit(Notice(code=fell.code, sentence=fell.sentence, severity="warning"))
         self._announce()
 
-    def _map(self, mapping: CallMapping) -> None:
-        resolved = self._resolved(mapping)
-        self._mapping = mapping
-        self._wish("mapping", face_mapping.audited(mapping), mapping=resolved)
-
-    def _resolved(self, mapping: CallMapping) -> FaceMapping | None:
-        return face_mapping.resolved(mapping, self._source_of)
-
-    def _source_of(self, identity_id: str) -> IdentitySource:
-        return self._around.vault.source(self.subject, identity_id)
-
     def _notice(self, error: MirageError) -> None:
         if self._emit is not None:
             self._emit(Notice(code=error.code, sentence=error.sentence, severity="warning"))
 
-    def _wish(self, event: str, fields: dict[str, Any], **changes: Any) -> None:
-        """Take a changed wish down to the leg, into the audit log and to the listener."""
-        self._wishes = replace(self._wishes, **changes)
+    def _follow(self, event: str, fields: dict[str, Any]) -> None:
+        """Take a changed guise down to the leg, into the audit log and to the listener."""
         if self._leg is not None:
-            self._leg.apply(self._wishes)
+            self._leg.apply(self._guise.wishes)
         self._around.audit.record(event, session_id=self.id, **fields)
         self._announce()
 
     def _parts(self) -> LegParts:
         self._legs += 1
-        self._wishes = replace(self._wishes, identity=self._source())
         around, call_id = self._around, f"{self.id}/{self._legs}"
         return LegParts(
             call_id=call_id,
             face_lane=around.face_lane,
             voice_lane=around.voice_lane,
-            wishes=self._wishes,
+            wishes=self._guise.renewed(),
             fail_policy=around.fail_policy,
             max_faces=around.max_faces,
             hop_ms=around.hop_ms,
@@ -335,7 +276,7 @@ class Session:
         if former is not None:
             self._wind_down(former)
         if self._leg is not None:
-            self._leg.apply(self._wishes)
+            self._leg.apply(self._guise.wishes)
         self._announce()
 
     def _wind_down(self, former: RtcLeg | ChunkMedia) -> None:
@@ -364,11 +305,11 @@ class Session:
 
     def _see(self, kind: PictureKind) -> None:
         former = self._shown.kind
-        if not self._shown.note(kind, passing=self._wishes.passthrough_face):
+        if not self._shown.note(kind, passing=self._guise.wishes.passthrough_face):
             return
         if "live" in (self._shown.kind, former):
             event = "swap_out" if former == "live" else "swap_in"
-            self._around.audit.record(event, session_id=self.id, identity_id=self._identity)
+            self._around.audit.record(event, session_id=self.id, identity_id=self._guise.identity)
         self._announce()
 
     def _note_enhancement(self, enhancement: Enhancement) -> None:
@@ -387,7 +328,3 @@ class Session:
     def _announce(self) -> None:
         if self._emit is not None and not self.closed:
             self._emit(StateChanged(state=self.state()))
-
-
-def _unknown_voice() -> BadInput:
-    return BadInput("voice_unknown", "There is no such voice: choose one of those the server listed.")

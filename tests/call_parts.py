@@ -5,12 +5,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from mirage_rtc.audit import AuditLog
 from mirage_rtc.badge import I420
 from mirage_rtc.config import load
-from mirage_rtc.consent import ConsentLedger
+from mirage_rtc.consent import ConsentForm, ConsentLedger
 from mirage_rtc.identities import IdentityVault
 from mirage_rtc.inference import Lane
 from mirage_rtc.lane_worker import LaneSpec
@@ -28,6 +29,7 @@ MASK_B = IdentitySource(kind="mask", name="b")
 WISHES = Wishes(identity=MASK_A, voice=VoiceSettings())
 SHADE_A, SHADE_B = 50, 187
 """The luma that mask "a" and mask "b" paint, after conversion to video range."""
+FORM = ConsentForm(attested_by="A", subject_name="A", relation="self", purpose="test", attests=True)
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,13 @@ def picture(value: int = 128, *, width_px: int = 64, height_px: int = 64) -> I42
     i420 = np.full((height_px * 3 // 2, width_px), 128, np.uint8)
     i420[:height_px] = value
     return i420
+
+
+def portrait_png(value: int) -> bytes:
+    """A portrait that is different from those of other values, and enough for an engine that looks for no face."""
+    ok, data = cv2.imencode(".png", np.full((64, 64, 3), value, np.uint8))
+    assert ok
+    return data.tobytes()
 
 
 def luma(i420: I420) -> int:
@@ -89,7 +98,8 @@ class Hands:
         return self.now_s
 
 
-def _thumbnail(name: str, size_px: int) -> Frame:
+def thumbnail(name: str, size_px: int) -> Frame:
+    """What stands for a mask in the gallery."""
     return np.full((size_px, size_px, 3), 99, np.uint8)
 
 
@@ -104,7 +114,7 @@ async def registry(
         calls = Registry(config, face=face, voice=voice, audit=audit, metrics=Metrics())
         vault = IdentityVault(
             masks=(PlainMask("a"), PlainMask("b")),
-            draw_mask=_thumbnail,
+            draw_mask=thumbnail,
             ledger=ConsentLedger(data_dir / "consent.jsonl", b"k" * 32),
             inspect=calls.inspect_portraits,
             max_portraits=2,
