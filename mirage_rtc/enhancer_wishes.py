@@ -31,5 +31,6 @@ def state(wish: EnhancerWish, now: Enhancement, offers: Sequence[str]) -> Enhanc
         fidelity=wish.fidelity,
         running=now.model,
         every=now.every,
+        paused=now.paused,
         offers=tuple(offers),
     )

@@ -16,6 +16,7 @@ from mirage_rtc.audit import AuditLog
 from mirage_rtc.call_stats import SessionStats
 from mirage_rtc.chunk_leg import ChunkMedia
 from mirage_rtc.clock import Clock
+from mirage_rtc.enhancer_news import EnhancerNews
 from mirage_rtc.errors import MirageError, NotFound
 from mirage_rtc.face_mapping import CallMapping
 from mirage_rtc.gate import FailPolicy, PictureKind, SoundKind
@@ -83,6 +84,7 @@ class Session:
             on_change=self._follow,
         )
         self._enhancement = Enhancement()
+        self._enhancer_news = EnhancerNews(around.clock)
         self._rtc: RtcLeg | None = None
         self._chunks: ChunkMedia | None = None
         self._legs = 0
@@ -304,6 +306,7 @@ class Session:
             self._emit(Notice(code=code, sentence=LOST[code], severity="warning"))
 
     def _see(self, kind: PictureKind) -> None:
+        self._tell_of_enhancer()
         former = self._shown.kind
         if not self._shown.note(kind, passing=self._guise.wishes.passthrough_face):
             return
@@ -315,6 +318,13 @@ class Session:
     def _note_enhancement(self, enhancement: Enhancement) -> None:
         self._enhancement = enhancement
         self._announce()
+
+    def _tell_of_enhancer(self) -> None:
+        if self._emit is None:
+            return
+        notice = self._enhancer_news.due(self._guise.wishes.enhancer, self._enhancement)
+        if notice is not None:
+            self._emit(notice)
 
     def _hear(self, kind: SoundKind) -> None:
         if kind != self._sound:

@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 
 from mirage_rtc.face_mapping import CallMapping
-from models.engines import EnhancerMode, EnhancerName, VoiceSettings
+from models.engines import EnhancerMode, EnhancerName, EnhancerPause, VoiceSettings
 
 Severity = Literal["info", "warning", "error"]
 Transport = Literal["none", "webrtc", "chunks"]
@@ -14,7 +14,8 @@ Transport = Literal["none", "webrtc", "chunks"]
 class EnhancerState(msgspec.Struct, frozen=True, kw_only=True):
     """What a call wishes of the face enhancer; `running` works on each `every`th frame, "" and 0 when none does.
 
-    `offers` are the names that this server has.
+    `paused` is why not: no time, off after failures, not believed on these faces, not open yet. `offers` are the names
+    that this server has.
     """
 
     mode: EnhancerMode = "off"
@@ -22,6 +23,7 @@ class EnhancerState(msgspec.Struct, frozen=True, kw_only=True):
     fidelity: float = 0.75
     running: str = ""
     every: int = 0
+    paused: EnhancerPause = ""
     offers: tuple[str, ...] = ()
 
 

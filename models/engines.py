@@ -87,6 +87,8 @@ class FaceBox:
 EnhancerMode = Literal["off", "auto", "every"]
 """Never; as often as the lane has time for; every frame unless the lane is overloaded."""
 EnhancerName = Literal["codeformer", "gpen-256", "gfpgan"]
+EnhancerPause = Literal["", "busy", "failed", "face", "opening"]
+"""Why a wished enhancer does not work: no time, off after failures, not believed on these faces, not open yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,10 +105,14 @@ class EnhancerWish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enhancement:
-    """Which enhancer works on a call's faces, on each `every`th frame; 0: none. `fault`: what failed this time."""
+    """Which enhancer works on a call's faces, on each `every`th frame; 0: none, and `paused` says why if one is wished.
+
+    `fault`: what failed this time.
+    """
 
     model: str = ""
     every: int = 0
+    paused: EnhancerPause = ""
     fault: str = ""
 
 

@@ -6,12 +6,12 @@ plain swap is shown. `neural_face_engine` calls it once a batch; how often a fac
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
 
-from models.engines import Enhancement, EnhancerName, EnhancerWish, Frame
+from models.engines import Enhancement, EnhancerName, EnhancerPause, EnhancerWish, Frame
 from models.enhancer_budget import EnhancerBudget
 from models.enhancer_detail import FaceDetail
 from models.enhancer_guard import GuardedEnhancer
@@ -111,18 +111,23 @@ class EnhancerStage:
     def _model(self, wish: EnhancerWish) -> EnhancerName | None:
         return wish.model or next(iter(self._enhancers), None)
 
-    def _every(self, wish: EnhancerWish) -> int:
-        """Of how many frames one is enhanced; 0 of none."""
-        guarded = self._enhancers.get(self._model(wish) or "gfpgan")
-        if wish.mode == "off" or guarded is None or not guarded.ready:
-            return 0
-        return min(self.budget.every, 1) if wish.mode == "every" else self.budget.every
+    def _report(self, name: EnhancerName, wish: EnhancerWish, *, resting: bool) -> Enhancement:
+        """What works on a call's frames, and how often; `resting` says that none of this one's faces is to be tried."""
+        if wish.mode == "off":
+            return Enhancement()
+        every, guarded = self.budget.every, self._enhancers[name]
+        if guarded.ready and every and not resting:
+            return Enhancement(model=name, every=1 if wish.mode == "every" else every)
+        paused: EnhancerPause = "face" if every else "busy"
+        if not guarded.ready:
+            paused = "failed" if guarded.off else "opening"
+        return Enhancement(paused=paused)
 
     def _due(self, name: EnhancerName, call: CallEnhancement, fitting: Fitting) -> list[_Due]:
         call.rests.next_frame()
         awake = [face for face in fitting.fitted if not call.rests.resting(name, face.face.track_id)]
-        every = 0 if fitting.fitted and not awake else self._every(call.wish)
-        call.report = Enhancement(model=name if every else "", every=every)
+        call.report = self._report(name, call.wish, resting=bool(fitting.fitted) and not awake)
+        every = call.report.every
         call.age += 1
         if not every or call.age < every:
             return []
@@ -214,4 +219,4 @@ def _side_px(face: FittedFace) -> float:
 
 
 def _faulty(report: Enhancement, fault: str) -> Enhancement:
-    return Enhancement(model=report.model, every=report.every, fault=fault)
+    return replace(report, fault=fault)

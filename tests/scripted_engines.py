@@ -1,11 +1,15 @@
 """Engines that do little and tell much, for tests of what stands around an engine. They run in lanes by dotted path."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from models.engines import (
+    Enhancement,
+    EnhancerPause,
+    EnhancerWish,
     FaceBox,
     Frame,
     IdentitySource,
@@ -59,6 +63,34 @@ class PaintedFaceEngine:
     def open(self, *, max_faces: int) -> PaintedWearer:
         """A wearer of nothing."""
         return PaintedWearer()
+
+
+class StallingWearer(PaintedWearer):
+    """A `PaintedWearer` whose enhancer, once it is wished for, is off."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._wish = EnhancerWish()
+
+    def enhance(self, wish: EnhancerWish) -> None:
+        """Take the wish."""
+        self._wish = wish
+
+    def swap(self, frame: Frame, time_s: float) -> Swap:
+        """Paint, and say why no more is done."""
+        paused: EnhancerPause = "" if self._wish.mode == "off" else "failed"
+        return replace(super().swap(frame, time_s), enhancement=Enhancement(paused=paused))
+
+
+class StallingFaceEngine(PaintedFaceEngine):
+    """The painted engine with an enhancer that is off."""
+
+    name = "stalling"
+    extras = ("gpen-256",)
+
+    def open(self, *, max_faces: int) -> StallingWearer:
+        """A wearer of nothing."""
+        return StallingWearer()
 
 
 class TellingWearer:

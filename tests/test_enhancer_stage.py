@@ -2,18 +2,23 @@
 
 import functools
 import itertools
+import threading
+import time
 
 import cv2
 import numpy as np
 import pytest
 
-from models.engines import EnhancerMode, EnhancerWish, Frame, IdentitySource, Swap, SwapRequest
+from models.engines import Enhancement, EnhancerMode, EnhancerWish, Frame, IdentitySource, Swap, SwapRequest
 from models.enhancer_detail import FADE_FRAMES
-from models.enhancer_guard import FAILURES_TO_STOP
+from models.enhancer_graph import CODEFORMER_KIND
+from models.enhancer_guard import FAILURES_TO_STOP, GuardedEnhancer
 from models.enhancer_rests import LONGEST_FRAMES
+from models.enhancer_stage import EnhancerStage
 from models.enhancer_view import EnhancerView
 from models.neural_face_engine import NeuralFaceEngine
 from models.neural_face_wearer import NeuralFaceWearer
+from models.runtime import NetworkError
 from tests.asset_frames import frames, with_golden
 from tests.enhancer_parts import FaultyEnhancer, enhanced_engine
 from tests.neural_parts import small_engine
@@ -84,7 +89,25 @@ def test_where_none_is_wished_nothing_changes() -> None:
     for swap, one in zip(swaps, plain(4), strict=True):
         np.testing.assert_array_equal(swap.frame, one)
     assert enhancer.runs == 0
-    assert swaps[-1].enhancement.every == 0
+    assert swaps[-1].enhancement == Enhancement()
+
+
+def test_until_an_enhancer_is_open_it_is_said_to_be_opened_and_if_it_never_is_to_have_failed() -> None:
+    """The swaps go on without it meanwhile."""
+    released = threading.Event()
+
+    def refuse() -> FaultyEnhancer:
+        released.wait(120)
+        raise NetworkError("codeformer.onnx is another network")
+
+    one = enhanced_engine(FaultyEnhancer(first=10**6))
+    slow = GuardedEnhancer(CODEFORMER_KIND, refuse, clock=time.monotonic, open_s=0.0)
+    one._enhancement = EnhancerStage(one.swapper, [slow])
+    wearer = call(one)
+    assert [swap.enhancement for swap in shown(wearer, 1)] == [Enhancement(paused="opening")]
+    released.set()
+    assert slow._open.wait(120)
+    assert [swap.enhancement for swap in shown(wearer, 1)] == [Enhancement(paused="failed")]
 
 
 def test_faces_of_two_calls_go_through_in_one_run_each_with_its_fidelity() -> None:
@@ -132,7 +155,7 @@ def test_an_enhancer_that_fails_costs_nothing_and_is_switched_off(fault: str) ->
     assert all(swap.swapped == 1 for swap in swaps)
     assert all(swap.enhancement.fault for swap in swaps[:FAILURES_TO_STOP])
     assert enhancer.runs == FAILURES_TO_STOP
-    assert (swaps[-1].enhancement.every, swaps[-1].enhancement.fault) == (0, "")
+    assert swaps[-1].enhancement == Enhancement(paused="failed")
 
 
 @pytest.mark.parametrize("fault", ["constant", "noise", "raw", "nothing"])
@@ -146,6 +169,7 @@ def test_a_face_that_is_not_believed_rests_and_is_the_plain_swap(fault: str) -> 
         np.testing.assert_array_equal(swap.frame, wanted)
     assert [swap.enhancement.fault for swap in swaps] == ["enhancer not trusted", "", "", ""]
     assert [swap.enhancement.every for swap in swaps] == [1, 0, 0, 0]
+    assert [swap.enhancement.paused for swap in swaps] == ["", "face", "face", "face"]
     for again in range(FAILURES_TO_STOP):
         for _ in range(LONGEST_FRAMES):
             wearer.enhancement.rests.next_frame()
@@ -230,5 +254,6 @@ def test_when_the_budget_ends_it_the_detail_fades() -> None:
     assert sorted(sharp, reverse=True) == sharp
     assert sharp[0] > 1.008 * sharp[-1]
     np.testing.assert_array_equal(swaps[-1].frame, plain(2 * FADE_FRAMES, still=True)[-1])
+    assert swaps[-1].enhancement == Enhancement(paused="busy")
     assert not wearer.enhancement.details
     assert enhancer.runs == FADE_FRAMES

@@ -9,9 +9,17 @@ import { find, make, say } from "./dom.js";
 const NAMES = { codeformer: "CodeFormer", gfpgan: "GFPGAN", "gpen-256": "GPEN" };
 const MODES = /** @type {const} */ ([["off", "Off"], ["auto", "As there is time"], ["every", "Every picture"]]);
 
+const PAUSES = {
+  "": "paused",
+  busy: "paused: the server has no time for it now",
+  failed: "off: it stopped working",
+  face: "paused: it does not work on your face as it is seen now",
+  opening: "being loaded",
+};
+
 /** @param {import("./protocol.js").EnhancerState | undefined} told @returns {Enhancer} */
 export function completed(told) {
-  return { mode: "off", model: null, fidelity: 0.75, running: "", every: 0, offers: [], ...told };
+  return { mode: "off", model: null, fidelity: 0.75, running: "", every: 0, paused: "", offers: [], ...told };
 }
 
 /** @param {string} model */
@@ -20,10 +28,10 @@ function named(model) {
 }
 
 /** What happens now, which is not always what was wished. @param {Enhancer} enhancer @param {boolean} isLive */
-export function enhancerWords({ mode, running, every }, isLive) {
+export function enhancerWords({ mode, running, every, paused }, isLive) {
   if (mode === "off") return "off";
   if (!isLive) return "on when you are live";
-  if (!running) return "paused: the server has no time for it now";
+  if (!running) return PAUSES[paused];
   if (every <= 1) return `${named(running)}, every picture`;
   return `${named(running)}, every ${every === 2 ? "second" : every === 3 ? "third" : `${every}th`} picture`;
 }

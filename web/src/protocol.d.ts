@@ -96,13 +96,15 @@ export interface Engines {
 
 /** What a call wishes of the face enhancer; `running` works on each `every`th frame, "" and 0 when none does.
 
-    `offers` are the names that this server has. */
+    `paused` is why not: no time, off after failures, not believed on these faces, not open yet. `offers` are the names
+    that this server has. */
 export interface EnhancerState {
   mode?: "auto" | "every" | "off";
   model?: "codeformer" | "gfpgan" | "gpen-256" | null;
   fidelity?: number;
   running?: string;
   every?: number;
+  paused?: "" | "busy" | "face" | "failed" | "opening";
   offers?: (string)[];
 }
 

@@ -10,7 +10,15 @@ test("without a word from the server there is nothing to choose", () => {
 
 test("a wish that nothing fulfils is said to wait, for the call or for the server", () => {
   assert.match(enhancerWords(completed({ mode: "auto" }), false), /when you are live/);
-  assert.match(enhancerWords(completed({ mode: "auto", running: "", every: 0 }), true), /no time/);
+  assert.match(enhancerWords(completed({ mode: "auto", running: "", every: 0 }), true), /paused/);
+});
+
+test("why a wish is not fulfilled is said in words of its own", () => {
+  const words = /** @type {const} */ (["busy", "failed", "face", "opening"]).map((paused) => enhancerWords(completed({ mode: "auto", paused }), true));
+  assert.match(words[0], /no time/);
+  assert.match(words[1], /stopped working/);
+  assert.match(words[2], /your face/);
+  assert.match(words[3], /loaded/);
 });
 
 test("what runs is named with how often", () => {
