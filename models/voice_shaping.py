@@ -1,8 +1,8 @@
 """How a speaker's frames become another voice: pitch map, vocal-tract warp, envelope shift, breath, whisper.
 
 Called by the embedded voice engines between analysis and synthesis. Every change of voice glides over some 50 ms of
-frames, and since pulses are placed one by one no click can arise. The direction of an adaptive preset and the map
-towards a reference follow the speaker as measured so far.
+frames, past the speaker's own voice (`voice_path`), and since pulses are placed one by one no click can arise. The
+direction of an adaptive preset and the map towards a reference follow the speaker as measured so far.
 """
 
 from dataclasses import dataclass, replace
@@ -15,6 +15,7 @@ from models import voice_match
 from models.engines import VoiceSettings
 from models.voice_frames import BINS, Frames
 from models.voice_match import RunningStatistics, VoiceStatistics
+from models.voice_path import keep_away
 from models.voice_presets import check, effective, preset, too_close
 
 _SEMITONE = log(2.0) / 12
@@ -29,7 +30,7 @@ _BLOCK_FRAMES = 4
 """Frames after each of which the voice may turn elsewhere, 20 ms: the grid that all hops lie on."""
 _LEAST_EVIDENCE_FRAMES = 40  # of voice; before that an assumed spread and no envelope shift
 _ASSUMED_SD = 0.18
-_FALLBACK_SEMITONES, _FALLBACK_FORMANT = 4.0, 1.1
+_FALLBACK_SEMITONES, _FALLBACK_FORMANT, _FALLBACK_COLOUR = 4.0, 1.1, 2.0
 _F0_RANGE_HZ = (55.0, 880.0)
 _BREATH_TILT = np.linspace(0.35, 1.0, BINS)
 _WHISPER_TILT = np.minimum(1.0, (np.arange(BINS) + 1) / 43.0)  # below 1 kHz a whisper lacks the voice's boom
@@ -103,7 +104,9 @@ class VoiceShaper:
         target = self._plan()
         if self._shape is None or silent_so_far:
             self._shape = target
-        return self._glide(target, len(frames.f0_hz))
+        scalars, envelope = self._glide(target, len(frames.f0_hz))
+        usual_hz = self._speaker.median_f0_hz() or _LOW_VOICE_HZ
+        return keep_away(scalars, target.scalars, frames.f0_hz, usual_hz), envelope
 
     def _level(self, before: Frames, after: Frames) -> Array:
         """(n,) power gain that keeps the loudness over half a second; frame by frame would undo their contrast."""
@@ -120,7 +123,10 @@ class VoiceShaper:
         """(n, 5) scalars and (n, BINS) envelopes on their exponential way to the target."""
         assert self._shape is not None
         left = (1 - _GLIDE) ** np.arange(1, count + 1)[:, None]
-        scalars = target.scalars + (self._shape.scalars - target.scalars) * left
+        begin = self._shape.scalars.copy()
+        if (begin[0] == 0) != (target.scalars[0] == 0):  # half a melody is somebody's: it comes and goes at once
+            begin[:2] = target.scalars[:2]
+        scalars = target.scalars + (begin - target.scalars) * left
         envelope = target.envelope + (self._shape.envelope - target.envelope) * left
         self._shape = _Shape(scalars=scalars[-1], envelope=envelope[-1])
         return scalars, envelope
@@ -164,13 +170,18 @@ class VoiceShaper:
         if speaker is None or not known:
             speaker = _assumed(speaker, reference)
         ratio = voice_match.tract_ratio(speaker, reference) if known else 1.0
-        semitones = (reference.log_f0_mean - speaker.log_f0_mean) / _SEMITONE + self._settings.pitch_semitones
-        stretched = ratio * self._settings.formant_ratio
+        apart = (reference.log_f0_mean - speaker.log_f0_mean) / _SEMITONE
+        semitones, stretched = apart + self._settings.pitch_semitones, ratio * self._settings.formant_ratio
+        alike = too_close(apart, ratio)
         if too_close(semitones, stretched):  # judged with the controls in it: they could take the reference back
             direction = 1.0 if self._up is not False else -1.0
             semitones, ratio = direction * _FALLBACK_SEMITONES, _FALLBACK_FORMANT**direction
             stretched = ratio
-        envelope = voice_match.envelope_shift(speaker, reference, ratio) if known else np.zeros(BINS)
+        envelope = np.zeros(BINS)
+        if known and alike:  # its envelope is the speaker's own, and would be put back by it
+            envelope = voice_match.colour_shift(speaker, stretched, _FALLBACK_COLOUR)
+        elif known:
+            envelope = voice_match.envelope_shift(speaker, reference, ratio)
         slope = float(np.clip(reference.log_f0_sd / speaker.log_f0_sd, 0.6, 1.6))
         offset = speaker.log_f0_mean * (1 - slope) + semitones * _SEMITONE
         log_ratio = log(stretched)

@@ -5,7 +5,7 @@ import pytest
 
 from models.engines import VoiceSettings
 from models.voice_frames import BINS, Frames
-from models.voice_match import measure
+from models.voice_match import RunningStatistics, measure, statistics_of
 from models.voice_shaping import VoiceShaper
 from models.world_analysis import analyse_clip
 from tests.speech import Speaker, speech
@@ -45,15 +45,18 @@ def test_a_wandering_pitch_does_not_flip_the_disguise() -> None:
     assert len(set(signs)) == 1
 
 
-def test_a_new_voice_is_reached_in_steps_too_small_to_hear_as_a_jump() -> None:
-    """Settings glide: no frame-to-frame step over a third of the way, and after 150 ms the new pitch is there."""
+def test_a_new_voice_is_reached_in_small_steps_but_for_one_past_the_speaker() -> None:
+    """No frame-to-frame step over a third of the way elsewhere, and after 150 ms the new pitch is there."""
     shaper = VoiceShaper(VoiceSettings(preset="lower"))
     for _ in range(3):
         shaper.apply(frames(8, f0_hz=120.0))
     shaper.set_voice(VoiceSettings(preset="higher"))
     glide = np.concatenate([shaper.apply(frames(8, f0_hz=120.0)).f0_hz for _ in range(4)])
     track = 12 * np.log2(np.concatenate([[120.0 * 2 ** (-4 / 12)], glide]) / 120.0)
-    assert np.max(np.diff(track)) < 8.0 / 3
+    steps = np.diff(track)
+    past = int(np.argmax(steps))
+    assert track[past] <= -2.0 < 1.7 < track[past + 1] < 2.0  # where the formants are 5 % off, too
+    assert np.max(np.delete(steps, past)) < 8.0 / 3
     assert track[-1] == pytest.approx(4.0, abs=0.05)
 
 
@@ -99,6 +102,23 @@ def test_towards_oneself_the_least_disguise_is_kept() -> None:
         after = shaper.apply(frames(8, f0_hz=120.0))
     moved = abs(semitones(after, 120.0)) >= 2.0
     assert moved or int(np.argmax(after.power[-1])) not in range(57, 64)
+
+
+def test_towards_oneself_one_s_own_colour_is_not_put_back() -> None:
+    """Warped and then given the reference's envelope, one's own, a voice was judged 0.82 to 0.91 like its speaker."""
+    wave = speech(3.0, 24_000, Speaker(f0_hz=120.0))
+    own, heard = measure(wave, 24_000, analyse_clip), analyse_clip(wave.astype(float))
+    before = statistics_of(own)
+    for pitch_semitones in (0.0, 3.0):
+        shaper = VoiceShaper(VoiceSettings(preset="custom", reference=own, pitch_semitones=pitch_semitones))
+        spoken = RunningStatistics()
+        for first in range(0, 600, 40):
+            shaped = shaper.apply(part(heard, first, 40))
+            if first >= 200:  # by then the speaker is known
+                spoken.update(shaped)
+        after = spoken.summary()
+        assert after is not None
+        assert np.sqrt(np.mean(np.square(after.envelope - before.envelope))) * 10 / np.log(10) > 6.0
 
 
 @pytest.mark.parametrize("f0_hz", [120.0, 240.0])
