@@ -81,15 +81,23 @@ class Caller:
 
     async def call(self, session: Session, *, camera: bool = True, microphone: bool = True) -> None:
         """Offer, and take the session's answer."""
+        await self.offer(camera=camera, microphone=microphone)
+        await self.accept(session)
+
+    async def offer(self, *, camera: bool = True, microphone: bool = True) -> None:
+        """Make an offer."""
         if camera:
             self.connection.addTrack(self.camera)
         if microphone:
             self.connection.addTrack(ToneMicrophone())
         await self.connection.setLocalDescription(await self.connection.createOffer())
+
+    async def accept(self, session: Session) -> None:
+        """Have it answered, and take the answer."""
         answer = await session.negotiate(self.connection.localDescription.sdp)
         await self.connection.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
 
-    async def until(self, condition: Any, within_s: float = 20.0) -> None:
+    async def until(self, condition: Any, within_s: float = 90.0) -> None:
         """Wait until `condition()` holds."""
         async with asyncio.timeout(within_s):
             while not condition():  # noqa: ASYNC110 - what is waited for sets no event

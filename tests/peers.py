@@ -140,7 +140,7 @@ class Peer:
         answer = await answerer(self._connection.localDescription.sdp)
         await self._connection.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
 
-    async def until_seen(self, count: int, within_s: float = 60.0) -> None:
+    async def until_seen(self, count: int, within_s: float = 180.0) -> None:
         """Wait until `count` pictures came back altogether."""
         async with asyncio.timeout(within_s):
             while len(self.seen) < count:  # noqa: ASYNC110 - aiortc sets no event
@@ -211,7 +211,7 @@ class SignalledCall(Generic[AnyCaller]):
 
     async def until(self, kind: str) -> dict[str, Any]:
         """The next message of a kind; an error is raised."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while True:
                 body: dict[str, Any] = (await self._socket.receive()).json()
                 if body["type"] == kind:

@@ -61,7 +61,7 @@ async def running_relay(folder: Path) -> AsyncIterator[Relay]:
     assert process.stdout is not None
     reading = asyncio.create_task(_read(process.stdout, started := asyncio.Event()))
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             await started.wait()
         yield Relay(port, process)
     finally:

@@ -55,7 +55,7 @@ class Seated:
 
     async def until(self, engine: str) -> None:
         """Speak until this engine does."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(600):
             while self.seat.engine != engine or self.seat.is_preparing:
                 await self.say()
                 time.sleep(0.001)  # noqa: ASYNC251 - in virtual time a loading thread would get no turn

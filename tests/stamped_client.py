@@ -100,7 +100,7 @@ class StampedClient:
         self._start(self._tick())
         self._start(self._count_bytes())
 
-    async def until_returned(self, within_s: float = 30.0) -> None:
+    async def until_returned(self, within_s: float = 120.0) -> None:
         """Wait until stamped pictures and sound come back."""
         async with asyncio.timeout(within_s):
             while not (self._pictures and self._sounds):  # noqa: ASYNC110 - aiortc sets no event

@@ -11,7 +11,7 @@ from tests.call_parts import Hands, lanes, leg_parts
 
 
 async def _take(media: ChunkMedia, kind: str) -> ChunkOut:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (out := await media.next()).kind != kind:
             pass
     return out
@@ -20,7 +20,7 @@ async def _take(media: ChunkMedia, kind: str) -> ChunkOut:
 async def _take_both(media: ChunkMedia) -> tuple[ChunkOut, ChunkOut]:
     """The first sound and the first picture, whichever comes first."""
     first: dict[str, ChunkOut] = {}
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(first) < 2:
             out = await media.next()
             first.setdefault(out.kind, out)

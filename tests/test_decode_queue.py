@@ -90,7 +90,7 @@ def test_get_waits_for_what_is_put() -> None:
     thread.start()
     queue.put((H264, JitterFrame(KEY, 7)))
     queue.put(None)
-    thread.join(10)
+    thread.join(60)
 
     assert got[-1] is None
 

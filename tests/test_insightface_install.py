@@ -50,7 +50,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for command in commands():
         assert command[:2] == ["pip", "install"]
         asked = [str(found), "-m", *command]
-        pip = subprocess.run(asked, capture_output=True, text=True, timeout=240, check=False, env=quick)
+        pip = subprocess.run(asked, capture_output=True, text=True, timeout=300, check=False, env=quick)
         if pip.returncode and ("Retrying" in pip.stderr or "Retrying" in pip.stdout):
             pytest.skip("no package index can be reached")
         assert pip.returncode == 0, pip.stderr
@@ -60,7 +60,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def look(python: Path, *arguments: str) -> dict[str, list[object]]:
     """What a new process sees there."""
     ran = subprocess.run(
-        [str(python), "-W", "ignore", "-c", LOOK, *arguments], capture_output=True, text=True, timeout=120, check=False
+        [str(python), "-W", "ignore", "-c", LOOK, *arguments], capture_output=True, text=True, timeout=300, check=False
     )
     assert ran.returncode == 0, ran.stderr
     found: dict[str, list[object]] = json.loads(ran.stdout.splitlines()[-1])

@@ -28,7 +28,7 @@ async def _busy(lane: Lane, seconds: float) -> "asyncio.Task[Served]":
     """Give the worker something to do, so that what comes now waits and goes together."""
     task = asyncio.create_task(lane.run_frame(("hang", seconds), call_id="busy", patience_s=PATIENT_S))
     while not lane._flying:  # it may wait for company first  # noqa: ASYNC110 - a lane sets no event
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0)
     return task
 
 
@@ -39,15 +39,16 @@ async def _frames(lane: Lane, jobs: Sequence[Any], *, patience_s: float = PATIEN
 
 
 async def _until_ready(lane: Lane, epoch: int) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while lane.state != "ready" or lane.epoch < epoch:  # noqa: ASYNC110 - a lane sets no event
             await asyncio.sleep(0.01)
+    lane._reply_timeout_s = PATIENT_S
 
 
 async def test_frames_that_wait_for_a_busy_worker_go_together_and_each_gets_its_own_answer() -> None:
     """One of them raises, which costs nobody else his frame; each is told how many were done at once."""
     async with _lane() as lane:
-        busy = await _busy(lane, 0.05)
+        busy = await _busy(lane, 0.25)
         answers = await _frames(lane, [("echo", "a"), ("raise",), ("echo", "c"), ("together",)])
         await busy
 
@@ -61,7 +62,7 @@ async def test_a_lone_frame_goes_alone_and_frames_of_one_call_never_together() -
     """And what is no frame goes alone, in the order in which its call asked."""
     async with _lane() as lane:
         alone = await lane.run_frame(("together",), call_id="a", patience_s=PATIENT_S)
-        busy = await _busy(lane, 0.05)
+        busy = await _busy(lane, 0.25)
         own = [lane.run_frame(("together",), call_id="a", patience_s=PATIENT_S) for _ in range(3)]
         settling = lane.run(("together",), settling=True, call_id="b")
         after = lane.run_frame(("together",), call_id="b", patience_s=PATIENT_S)
@@ -75,9 +76,9 @@ async def test_a_lone_frame_goes_alone_and_frames_of_one_call_never_together() -
 
 async def test_a_frame_that_waits_too_long_is_dropped_before_the_worker() -> None:
     """At once when its time is over, not when the worker is free; the worker never hears of it."""
-    async with _lane() as lane:
+    async with _lane(reply_timeout_s=PATIENT_S) as lane:
         before = await lane.run(("count",))
-        busy = await _busy(lane, 0.8)
+        busy = await _busy(lane, 1.5)
         late = await _frames(lane, [("count",)], patience_s=0.02)
         assert isinstance(late[0], Late)
         assert not busy.done()
@@ -90,7 +91,7 @@ async def test_a_frame_whose_caller_gave_up_is_not_done() -> None:
     """It leaves its place; one that is with the worker already is done for nobody, and shifts no answer."""
     async with _lane() as lane:
         before = await lane.run(("count",))
-        busy = await _busy(lane, 0.1)
+        busy = await _busy(lane, 0.3)
         waiting = asyncio.create_task(lane.run_frame(("count",), call_id="a", patience_s=PATIENT_S))
         await asyncio.sleep(0)
         for task in (waiting, busy):
@@ -111,8 +112,8 @@ def _kill(lane: Lane) -> None:
     [
         (("give up",), lambda _: None),
         (("exit",), lambda _: None),
-        (("hang", 20), lambda _: None),
-        (("hang", 20), _kill),
+        (("hang", 60), lambda _: None),
+        (("hang", 60), _kill),
     ],
     ids=["system exit", "exits", "hangs", "kill -9"],
 )
@@ -121,8 +122,9 @@ async def test_a_worker_that_dies_in_the_middle_of_a_batch_is_replaced(
 ) -> None:
     """All who were in it are told, and all who waited; a new worker serves them, and nobody gets another's answer."""
     seen: list[LaneState] = []
-    async with _lane(reply_timeout_s=0.3, on_state=seen.append) as lane:
-        busy = await _busy(lane, 0.05)
+    async with _lane(on_state=seen.append) as lane:
+        busy = await _busy(lane, 0.1)
+        lane._reply_timeout_s = 0.3
         batch = asyncio.create_task(_frames(lane, [("echo", 0), fault, ("echo", 2)]))
         await busy
         await asyncio.sleep(0)

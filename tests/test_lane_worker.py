@@ -23,7 +23,7 @@ def _worker() -> Iterator[tuple[Wire, "subprocess.Popen[bytes]"]]:
         wire = Wire(ours)
         yield wire, process
         wire.close()
-        assert process.wait(20) == 0
+        assert process.wait(120) == 0
 
 
 def test_a_worker_answers_every_job_and_ends_with_the_socket() -> None:
@@ -78,4 +78,4 @@ def test_an_engine_that_cannot_be_loaded_is_named() -> None:
     with _worker() as (wire, process):
         wire.send(LaneSpec(engine="tests.lane_jobs:BrokenEngine", pipeline=SPEC.pipeline))
         assert wire.receive() == Failed(error="FileNotFoundError")
-        assert process.wait(20) == 0
+        assert process.wait(120) == 0

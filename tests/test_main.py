@@ -42,7 +42,7 @@ def command(folder: Path, *arguments: str) -> tuple[list[str], dict[str, str]]:
 def run(folder: Path, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
     """Run a command that ends by itself."""
     argv, environ = command(folder, *arguments)
-    return subprocess.run(argv, env=environ | extra, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(argv, env=environ | extra, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
 
 
 @contextmanager
@@ -68,12 +68,12 @@ def test_it_prints_one_link_serves_the_page_and_ends_cleanly(data_dir: Path, num
     with serving(data_dir, "--offline") as (server, link):
         found = LINK.match(link)
         assert found is not None
-        with urllib.request.urlopen(found[1] + "/", timeout=10) as page:
+        with urllib.request.urlopen(found[1] + "/", timeout=60) as page:
             assert b"<html" in page.read()
-        with urllib.request.urlopen(found[1] + "/readyz", timeout=10) as ready:
+        with urllib.request.urlopen(found[1] + "/readyz", timeout=60) as ready:
             assert ready.status == 200
         server.send_signal(number)
-        out, err = server.communicate(timeout=30)
+        out, err = server.communicate(timeout=120)
     assert server.returncode == 0
     assert out == ""
     assert "Face: embedded" in err

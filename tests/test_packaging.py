@@ -20,7 +20,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from this checkout without a network."""
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=300)
     [built] = folder.glob("*.whl")
     return built
 
@@ -69,7 +69,7 @@ def test_the_unpacked_wheel_finds_its_page_and_runs_outside_the_checkout(wheel: 
         "print(find(m.PACKAGED_PAGE, '/index.html'))"
     )
     command = [sys.executable, "-P", "-c", code]
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip() == str(tmp_path / "site" / "signaling" / "web" / "index.html")
 

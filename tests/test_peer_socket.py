@@ -45,7 +45,7 @@ async def test_a_page_of_another_version_is_told_to_reload(tmp_path: Path) -> No
 
 async def test_a_socket_that_says_nothing_is_closed_and_throws_nobody_out(tmp_path: Path) -> None:
     """An older socket of the session stays until the new one has said hello."""
-    async with wire_server(tmp_path, limits=Limits(hello_s=0.2)) as server:
+    async with wire_server(tmp_path, limits=Limits(hello_s=2.0)) as server:  # the older one has so long, too
         token = await server.join()
         async with server.greeted(token) as older, server.socket(token) as silent:
             assert (await closing(silent))[0] == "hello_missing"
@@ -77,7 +77,7 @@ async def test_beyond_four_mebibytes_the_socket_closes_and_can_come_back(tmp_pat
             assert connection.transport is not None
             head = b"\x81\xff" + (4 * 1024 * 1024 + 1).to_bytes(8, "big") + bytes(4)
             connection.transport.write(head)  # a text frame that announces too much (RFC 6455 section 5.2)
-            while (await socket.receive(timeout=10)).type is aiohttp.WSMsgType.TEXT:
+            while (await socket.receive(timeout=60)).type is aiohttp.WSMsgType.TEXT:
                 pass
             assert socket.close_code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
         async with server.greeted(token):
@@ -132,8 +132,9 @@ async def test_a_reload_takes_the_call_over(tmp_path: Path) -> None:
             await newer.send_json({"type": "offer", "sdp": OFFER})
             await until(newer, "answer")
             assert only_call(server).attached
-        await asyncio.sleep(0.05)
-        assert not only_call(server).attached
+        async with asyncio.timeout(60):
+            while only_call(server).attached:  # noqa: ASYNC110 - a call sets no event
+                await asyncio.sleep(0.01)
 
 
 async def test_rubbish_ends_the_session_with_its_own_code(tmp_path: Path) -> None:
@@ -196,7 +197,7 @@ async def test_a_client_that_stops_reading_is_cut_off_and_nobody_waits_for_it(tm
             assert connection is not None
             assert isinstance(connection.transport, asyncio.ReadTransport)
             connection.transport.pause_reading()
-            for n in range(400):
+            for n in range(4000):
                 if not ada.attached:
                     break
                 if ada.line is not None and n < 60:

@@ -39,7 +39,7 @@ async def test_a_face_seat_follows_what_is_worn_and_a_new_worker() -> None:
         face._worker.kill()
         with pytest.raises(LaneDown):
             await seat.swap(picture(), 0.2)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while face.state != "ready":  # noqa: ASYNC110 - a lane sets no event
                 await asyncio.sleep(0.01)
         assert abs(luma((await seat.swap(picture(), 0.3)).i420) - SHADE_B) < 3
@@ -176,7 +176,7 @@ async def test_two_calls_whose_worker_dies_over_a_batch_wear_their_own_again() -
         lane._worker.kill()
         ends = await asyncio.gather(*lost, return_exceptions=True)
         assert all(isinstance(end, LaneDown) for end in ends)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while lane.state != "ready":  # noqa: ASYNC110 - a lane sets no event
                 await asyncio.sleep(0.01)
         after = await asyncio.gather(*(seat.swap(picture(), 0.3) for seat in seats))

@@ -229,7 +229,7 @@ async def test_whatever_ends_a_sender_upstream_is_told(end: str, monkeypatch: py
             monkeypatch.setattr(parts.wire, "_send_rtp", _raiser(error))
         parts.track.show()
         parts.track.frames.put_nowait(None)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await parts.upstream._run_rtp(H264)
 
     assert parts.upstream._RTCRtpSender__rtp_exited.is_set()

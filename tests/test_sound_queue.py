@@ -137,7 +137,7 @@ def test_upstream_s_thread_sleeps_until_the_end_and_then_ends_the_track() -> Non
         ear.queue.put((OPUS, packet))
     assert thread.is_alive()
     ear.queue.put(None)
-    thread.join(10)
+    thread.join(60)
     assert got == [None]
     assert len(ear.heard) == 3
 

@@ -73,17 +73,19 @@ def test_a_longer_limit_is_kept() -> None:
 def test_a_loop_that_was_held_up_looks_once_more() -> None:
     """The answer may be there already: nobody is killed because we were late to take it."""
 
+    clock = FakeClock()
+
     async def held_up() -> bool:
         over: list[None] = []
         deadline = Deadline(0.1, waits=dict, on_over=lambda: over.append(None))
         await asyncio.sleep(0.06)
-        time.sleep(0.2)  # noqa: ASYNC251 - this is what is tested
+        clock.advance(0.2)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         deadline.cancel()
         return bool(over)
 
-    assert not asyncio.run(held_up())
+    assert not virtual_time.run(held_up(), clock)
 
 
 def test_an_answer_in_time_ends_the_deadline() -> None:
@@ -104,24 +106,31 @@ def test_an_answer_in_time_ends_the_deadline() -> None:
 def test_the_kernel_tells_who_waits_for_a_cpu() -> None:
     """Of two processes on one CPU that compute, each waits; one that sleeps does not."""
     cpu = min(os.sched_getaffinity(0))
-    pin = f"import os; os.sched_setaffinity(0, {{{cpu}}}); "
-    programs = (pin + "\nwhile True: pass", pin + "\nwhile True: pass", pin + "import time; time.sleep(60)")
-    running = [subprocess.Popen((sys.executable, "-c", program)) for program in programs]
+    pin = f"import os, time; os.sched_setaffinity(0, {{{cpu}}}); print(flush=True)\n"
+    programs = (pin + "while True: pass", pin + "while True: pass", pin + "time.sleep(600)")
+    running = [subprocess.Popen((sys.executable, "-c", program), stdout=subprocess.PIPE) for program in programs]
     try:
-        time.sleep(1.0)
-        before = [run_queue_waits(each.pid) for each in running]
-        time.sleep(1.0)
-        after = [run_queue_waits(each.pid) for each in running]
+        for each in running:
+            assert each.stdout is not None
+            each.stdout.readline()  # from here on it computes, or sleeps: what it waited for to start is not counted
+        before = [_waited_s(each) for each in running]
+        ends_s = time.monotonic() + 60
+        waited_s = [0.0, 0.0, 0.0]
+        while min(waited_s[:2]) <= 0.5 and time.monotonic() < ends_s:
+            time.sleep(0.1)
+            waited_s = [_waited_s(each) - then_s for each, then_s in zip(running, before, strict=True)]
     finally:
         for each in running:
             each.kill()
-            each.wait()
-    waited_s = [
-        now[str(each.pid)] - then[str(each.pid)] for each, now, then in zip(running, after, before, strict=True)
-    ]
+            each.communicate()
 
-    assert min(waited_s[:2]) > 0.1
-    assert waited_s[2] < 0.05
+    assert min(waited_s[:2]) > 0.5
+    assert waited_s[2] < 0.25  # the moment in which it said so and fell asleep
+
+
+def _waited_s(process: "subprocess.Popen[bytes]") -> float:
+    """Of its only thread."""
+    return run_queue_waits(process.pid)[str(process.pid)]
 
 
 def test_a_process_that_is_gone_waits_for_nothing() -> None:

@@ -69,7 +69,7 @@ def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 
 def _await_line(log: Path, words: str, coturn: "subprocess.Popen[bytes]") -> None:
-    for _ in range(200):
+    for _ in range(1200):
         if words in log.read_text(errors="replace"):
             return
         assert coturn.poll() is None, log.read_text(errors="replace")

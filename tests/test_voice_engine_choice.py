@@ -50,7 +50,7 @@ print(name, "pyworld" in sys.modules, ENGINES[name])
 def run(program: str) -> str:
     """What a fresh interpreter in the repository says."""
     argv = [sys.executable, "-c", program]
-    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 

@@ -21,7 +21,7 @@ EIGHTH = VoiceSettings(preset="rvc:eighth")
 
 def loaded(rack: VoiceRack, settings: VoiceSettings) -> None:
     """Wait until it is."""
-    until_s = time.monotonic() + 20
+    until_s = time.monotonic() + 120
     while not rack.is_ready(settings):
         assert time.monotonic() < until_s
         time.sleep(0.001)

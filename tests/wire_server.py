@@ -96,7 +96,7 @@ class WireServer:
 async def until(socket: Socket, kind: str, *, code: str | None = None) -> dict[str, Any]:
     """The next message of a kind (and code); others are skipped."""
     while True:
-        message = await socket.receive(timeout=10)
+        message = await socket.receive(timeout=60)
         assert message.type is aiohttp.WSMsgType.TEXT, message
         body: dict[str, Any] = message.json()
         if body["type"] == kind and code in (None, body.get("code")):
@@ -106,7 +106,7 @@ async def until(socket: Socket, kind: str, *, code: str | None = None) -> dict[s
 async def closing(socket: Socket) -> tuple[str, str, int | None]:
     """(code, sentence, WebSocket closing code) of a socket that the server ends."""
     last = await until(socket, "closing")
-    await socket.receive(timeout=10)
+    await socket.receive(timeout=60)
     return last["code"], last["sentence"], socket.close_code
 
 
