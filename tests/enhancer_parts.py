@@ -80,7 +80,7 @@ class FaultyEnhancer:
         if self.fault == "raises":
             raise NetworkError("a network failed while it ran: out of memory")
         if self.fault == "hangs":
-            self.free.wait(20)
+            self.free.wait(120)
         if self.fault == "late":
             time.sleep(0.4)
         if self.fault == "few":
@@ -98,7 +98,7 @@ class FaultyEnhancer:
         return list(crops)
 
 
-def guarded(enhancer: FaultyEnhancer, *, late_s: float = 5.0) -> GuardedEnhancer:
+def guarded(enhancer: FaultyEnhancer, *, late_s: float = 60.0) -> GuardedEnhancer:
     """Behind its thread, with patience for a slow machine."""
     return GuardedEnhancer(CODEFORMER_KIND, lambda: enhancer, clock=time.monotonic, late_s=late_s)
 
@@ -121,7 +121,7 @@ class RawWitness:
         return self._inner.run(feeds)
 
 
-def enhanced_engine(enhancer: FaultyEnhancer, *, late_s: float = 5.0) -> NeuralFaceEngine:
+def enhanced_engine(enhancer: FaultyEnhancer, *, late_s: float = 60.0) -> NeuralFaceEngine:
     """The neural engine over small networks, with this enhancer."""
     swapper = InSwapper(RawWitness(swapper_graph(), enhancer), last_initializer(NARROW))
     stage = EnhancerStage(swapper, [guarded(enhancer, late_s=late_s)])

@@ -1,7 +1,7 @@
 """Voice engines that only delay and scale, so that a sample says which voice made it, and of what. They run in lanes.
 
 Built-in voices halve, or quarter as "robot"; imported ones scale by the name: "rvc:eighth", "rvc:tenth". Others are
-what can go wrong: "rvc:slow", "rvc:loads" (for two seconds), "rvc:raises", "rvc:kills", "rvc:refused",
+what can go wrong: "rvc:slow", "rvc:loads" (until it has leave to go on), "rvc:raises", "rvc:kills", "rvc:refused",
 "rvc:hopeless" (as much CPU as it lasts).
 """
 
@@ -22,7 +22,8 @@ from models.voice_refusal import VoiceRefused
 EMBEDDED_DELAY_MS = 30.0
 IMPORTED_DELAY_MS = 61.5
 FACTORS = {"disguise": 0.5, "robot": 0.25, "eighth": 0.125, "tenth": 0.1}
-LOAD_S = 2.0
+LEAVE = "TESTS_VOICE_MAY_LOAD"
+"""The environment variable that names a file: while it is not there, "rvc:loads" is not loaded."""
 SLOW_S = 0.06
 
 
@@ -103,7 +104,7 @@ class ScriptedImports:
         """Take the time that "loads" needs; "refused" cannot be loaded."""
         self._wait()
         if voice_id == "loads":
-            time.sleep(LOAD_S)
+            _await_leave()
         if voice_id == "refused":
             raise Unloadable
         self.loaded.append(voice_id)
@@ -140,6 +141,12 @@ def loaded_rack() -> VoiceRack:
         while not both.is_ready(VoiceSettings(preset=f"rvc:{name}")):
             time.sleep(0.001)
     return both
+
+
+def _await_leave() -> None:
+    ends_s = time.monotonic() + 60
+    while not Path(os.environ[LEAVE]).exists() and time.monotonic() < ends_s:
+        time.sleep(0.005)
 
 
 def _known(voice_id: str) -> str:

@@ -1,6 +1,5 @@
 """The first run of a stranger's network: bounded, and in a process that may die of it."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -28,9 +27,7 @@ def test_what_does_not_end_is_ended(tmp_path: Path) -> None:
     """At the time it is given; none is less than any start takes."""
     path = tmp_path / "good.onnx"
     path.write_bytes(pitchy())
-    begun_s = time.monotonic()
     assert "does not end" in network_trial.fault(path, PITCH, wall_s=0.0)
-    assert time.monotonic() - begun_s < 60
 
 
 @pytest.mark.parametrize("content", [b"", b"no graph"])

@@ -42,7 +42,7 @@ async def test_a_session_nobody_comes_back_to_is_ended(tmp_path: Path) -> None:
         held = await calls.admit(subject="y", grants=Grants())
         held.attach(lambda _: None)
         left.left_s = calls._clock() - 6
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while left.id in calls.sessions:  # noqa: ASYNC110 - the sweep sets no event
                 await asyncio.sleep(0.05)
 
@@ -56,7 +56,7 @@ async def test_a_call_that_ended_is_freed_soon(tmp_path: Path) -> None:
         gc.disable()
         try:
             leg = await _leg_of_an_ended_call(calls)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while leg() is not None:  # noqa: ASYNC110 - what is freed sets no event
                     await asyncio.sleep(0.05)
         finally:
@@ -80,7 +80,7 @@ async def test_a_call_ends_at_the_time_its_link_allows(tmp_path: Path) -> None:
     async with registry(tmp_path) as (calls, _):
         session = await calls.admit(subject="x", grants=Grants(max_call_s=1))
         session.attach(events.append)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while session.id in calls.sessions:  # noqa: ASYNC110 - the sweep sets no event
                 await asyncio.sleep(0.05)
 
@@ -103,14 +103,13 @@ async def test_a_lost_lane_is_reported_and_calls_go_on(tmp_path: Path) -> None:
         worker = calls._face_lanes[0]._worker
         assert worker is not None
         worker.kill()
-        await peer.until(lambda: not calls.engines().ready)
+        await peer.until(lambda: "restarting" in states)
         await peer.until(lambda: calls.engines().ready and session.state().picture == "live")
         seen = len(peer.shades)
-        await peer.until(lambda: len(peer.shades) > seen + 5)
+        await peer.until(lambda: len(peer.shades) > seen + 5 and abs(peer.shade - SHADE_A) < 12)
 
     assert {"restarting", "ready"} <= set(states)
     assert not any(abs(shade - 128) < 12 for shade in peer.shades)
-    assert abs(peer.shades[-1] - SHADE_A) < 12
 
 
 async def test_portraits_and_clips_are_judged_by_the_engines(tmp_path: Path) -> None:

@@ -208,7 +208,7 @@ async def test_a_voice_that_kills_its_worker_falls_back_and_the_lane_serves_on()
     await lane.start()
     try:
         one = Seated(lane, VoiceSettings(preset="rvc:kills"))
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             while not one.fell:
                 await one.say(level=0.8 if one.seat.engine == "rvc" else 0.0)
                 await asyncio.sleep(0.02)

@@ -1,6 +1,8 @@
 """The embedded voice engine as its callers see it: counts, delay, seams, silence, robustness, cost."""
 
 import time
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,6 +13,8 @@ from tests import speech
 from tests.voice_measures import cents, convert, log_mel, open_stream, pitch, seam_ratio
 
 RATE_HZ = 48_000
+YARDSTICK_S = 60e-6
+"""What a spectrum of 8192 samples takes on the machine that the limit of the cost was set on."""
 
 
 @pytest.fixture(scope="module")
@@ -175,13 +179,26 @@ def test_a_hop_of_another_length_and_a_rate_it_cannot_do_are_refused() -> None:
 
 
 def test_a_hop_of_40_ms_costs_at_most_28_percent_of_its_time(voices: dict[str, Samples]) -> None:
-    """CPU time of this thread over the sound's duration, median over the hops of real or synthetic speech."""
-    stream, costs = open_stream(VoiceSettings()), []
-    for hop in voices["man_a"][: 70 * 1920].reshape(-1, 1920):
-        start = time.thread_time()
-        stream.convert(hop)
-        costs.append((time.thread_time() - start) / 0.04)
-    assert np.median(costs) <= 0.28
+    """CPU time of this thread over the sound's duration: each hop's best of three, median over the hops.
+
+    On a machine slower than the one that the limit was set on, or while a neighbour has its caches, so much more.
+    """
+    hops = voices["man_a"][: 70 * 1920].reshape(-1, 1920)
+    costs_s, wave = np.full(len(hops), np.inf), np.random.default_rng(1).normal(size=8192)
+    yardstick_s = np.inf
+    for _ in range(3):
+        stream = open_stream(VoiceSettings())
+        for number, hop in enumerate(hops):
+            costs_s[number] = min(costs_s[number], _cpu_s(partial(stream.convert, hop)))
+            yardstick_s = min(yardstick_s, _cpu_s(partial(np.fft.rfft, wave)))
+    assert np.median(costs_s) <= 0.28 * 0.04 * max(1.0, yardstick_s / YARDSTICK_S)
+
+
+def _cpu_s(work: Callable[[], object]) -> float:
+    """The time of this thread that it takes."""
+    began_s = time.thread_time()
+    work()
+    return time.thread_time() - began_s
 
 
 def test_two_streams_do_not_hear_each_other() -> None:
