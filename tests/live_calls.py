@@ -1,5 +1,6 @@
 """A registry with the real engines, or faulty ones around them, and a session to call. Used by `test_leaks`."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -50,6 +51,32 @@ class LiveCall:
     session: Session
     peer: Peer
     events: list[SessionEvent] = field(default_factory=list)
+
+    async def until_swapped(self, more: int) -> None:
+        """Wait until so many swapped pictures more were let out."""
+        await self._until("live", more)
+
+    async def until_left_raw(self, more: int) -> None:
+        """The same for pictures that pass through, or show a face that is left alone."""
+        await self._until("passthrough", more)
+
+    def left(self) -> int:
+        """How many pictures were handed to the encoder so far: no later one is among the first so many received."""
+        pictures_out = self.session._around.metrics.pictures_out
+        return int(sum(pictures_out.labels(kind)._value.get() for kind in ("live", "frozen", "card", "passthrough")))
+
+    def sound_on_its_way_s(self) -> float:
+        """How much of the sound that was sent is not received yet; a machine with time has none."""
+        assert self.session._rtc is not None
+        sent = self.session._rtc._senders["audio"]._upstream._RTCRtpSender__packet_count
+        return 0.02 * max(0, int(sent) - len(self.peer._heard))
+
+    async def _until(self, kind: str, more: int) -> None:
+        left = self.session._around.metrics.pictures_out.labels(kind)._value
+        before = left.get()
+        async with asyncio.timeout(180):
+            while left.get() < before + more:  # noqa: ASYNC110 - what is waited for sets no event
+                await asyncio.sleep(0.05)
 
 
 @asynccontextmanager

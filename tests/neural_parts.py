@@ -100,16 +100,25 @@ def small_engine(
 
 
 class SmallNeuralEngine:
-    """The same by a dotted path: a `part` ("detector", "encoder", "swapper") has `fault` from run `first` to `last`."""
+    """The same by a dotted path: a `part` ("detector", "encoder", "swapper") has `fault` from run `first` to `last`.
+
+    `then` has more faults of that part, each with its runs, later ones last.
+    """
 
     name = "small neural"
     batch_max = 8
 
-    def __init__(self, part: str = "", fault: str = "", first: int = 0, last: int = 0) -> None:
-        detector = FaultyGraph(detector_graph(), fault, first, last) if part == "detector" else None
-        swapper = FaultyGraph(swapper_graph(), fault, first, last) if part == "swapper" else None
-        encoding = FaultyGraph(encoder_graph(), fault, first, last) if part == "encoder" else None
-        self._engine = small_engine(detector=detector, swapper=swapper, encoding=encoding)
+    def __init__(
+        self, part: str = "", fault: str = "", first: int = 0, last: int = 0, then: Sequence[tuple[str, int, int]] = ()
+    ) -> None:
+        graphs: dict[str, Graph] = {
+            "detector": detector_graph(),
+            "swapper": swapper_graph(),
+            "encoder": encoder_graph(),
+        }
+        for each in ((fault, first, last), *then) if part else ():
+            graphs[part] = FaultyGraph(graphs[part], *each)
+        self._engine = small_engine(detector=graphs["detector"], swapper=graphs["swapper"], encoding=graphs["encoder"])
 
     def prepare(self, source: Any) -> Any:
         """As the engine."""

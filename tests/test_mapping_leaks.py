@@ -4,7 +4,6 @@ Small networks stand in for the operator's weights (`neural_parts`), the person 
 lane, the gate, the peer and the codecs are its own.
 """
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,7 +20,7 @@ from tests.asset_frames import with_golden
 from tests.leak_detector import FaceWatch
 from tests.live_calls import LiveCall, live_call, voice_lane
 from tests.media import Clip
-from tests.test_neural_leaks import assert_nothing_leaked, neural_lane, recognised, until_swapped
+from tests.test_neural_leaks import assert_nothing_leaked, neural_lane, recognised
 
 FORM = ConsentForm(attested_by="A", subject_name="A", relation="self", purpose="a test", attests=True)
 pytestmark = with_golden
@@ -41,21 +40,11 @@ async def mapped_call(data_dir: Path, clip: Clip, portrait: Frame, **fault: Any)
         yield call
 
 
-async def until_left_alone(call: LiveCall, more: int) -> None:
-    """Wait for so many pictures with an untouched face from now on."""
-    leg = call.session._leg
-    assert leg is not None
-    before = leg._kinds.get("passthrough", 0)
-    async with asyncio.timeout(60):
-        while leg._kinds.get("passthrough", 0) < before + more:  # noqa: ASYNC110 - what is waited for sets no event
-            await asyncio.sleep(0.05)
-
-
 async def test_who_takes_the_place_of_somebody_mapped_is_never_seen(tmp_path: Path) -> None:
     """From one frame to the next, again and again; the first one is swapped each time."""
     clip = media.somebody_else_takes_the_place()
     async with mapped_call(tmp_path, clip, clip.frames[5]) as call:
-        await until_swapped(call, 15)
+        await call.until_swapped(15)
     assert_nothing_leaked(call, clip)
     assert recognised(media.talking_head("man_b"), [seen.frame for seen in call.peer.seen][::3]) == []
 
@@ -65,7 +54,7 @@ async def test_nobody_is_seen_while_the_identity_network_fails(tmp_path: Path) -
     clip = media.talking_head("man_a")
     fault: dict[str, Any] = {"part": "encoder", "fault": "not finite", "first": 3, "last": 9}
     async with mapped_call(tmp_path, clip, clip.frames[5], **fault) as call:
-        await until_swapped(call, 42)
+        await call.until_swapped(42)
         failed = call.session._around.metrics.engine_errors.labels("face", "raised")._value.get()
     assert failed >= 7
     assert_nothing_leaked(call, clip)
@@ -76,14 +65,15 @@ async def test_who_walks_in_is_never_seen_but_under_passthrough_and_who_is_mappe
     clip = media.second_person_walks_in()
     half = clip.frames[0].shape[1] // 2
     async with mapped_call(tmp_path, clip, clip.frames[0][:, :half]) as call:
-        await until_swapped(call, 25)
+        await call.until_swapped(25)
         asked = len(call.peer.seen)
         call.session.set_passthrough(face=True, voice=False)
         await call.session.set_mapping(msgspec.structs.replace(call.session.state().mapping, others="passthrough"))
-        await until_left_alone(call, 15)
-        withdrawn = len(call.peer.seen)
+        await call.until_left_raw(15)
+        await call.peer.until_seen(call.left())
+        withdrawn = call.left()
         call.session.set_passthrough(face=False, voice=False)
-        await until_swapped(call, 15)
+        await call.until_swapped(15)
     received = [seen.frame for seen in call.peer.seen]
     mapped = tuple(tuple(box for box in boxes if box[2] < half) for boxes in clip.faces)
     alone = tuple(tuple(box for box in boxes if box[0] > half) for boxes in clip.faces)
@@ -91,4 +81,4 @@ async def test_who_walks_in_is_never_seen_but_under_passthrough_and_who_is_mappe
     shown = [leak.index for leak in FaceWatch(Clip(name="alone", frames=clip.frames, faces=alone)).leaks(received)]
     assert len(shown) >= 3
     assert asked <= shown[0]
-    assert shown[-1] < withdrawn + 5
+    assert shown[-1] < withdrawn
