@@ -24,7 +24,7 @@ from models.mapped_faces import MappedFaces, Person
 from models.neural_face_wearer import NeuralFaceWearer
 from models.runtime import NetworkError
 from models.scrfd import FoundFace, Scrfd
-from models.swapper import Latent, Swapper
+from models.swapper import Latent, NonsenseAnswer, SwappedCrop, Swapper
 
 BATCH_MAX = 8
 """Frames of several calls in one run of the swapper; a GPU gains little beyond."""
@@ -64,7 +64,7 @@ class NeuralFaceEngine:
     """Identities and calls of the neural face engine; all of it belongs to one thread. `warm_up` before the first call.
 
     After `FAILED_RUNS_TO_RESTART` batches in a row of which a network failed every frame it ends its process
-    (`SystemExit`), which its lane starts again.
+    (`SystemExit`), which its lane starts again; not if the swapper, tried on what it was warmed up with, is well.
     """
 
     name = "neural"
@@ -100,9 +100,7 @@ class NeuralFaceEngine:
         for size_px in self._detector.sizes_px:
             self._detector.detect_at(noise, size_px)
         self._encoder.embed(noise, [face_templates.arcface_template(112)])
-        identity = self.prepare(IdentitySource(kind="mask", name=synthetic_identity.PREFIX + "0"))
-        crop = np.ascontiguousarray(noise[: self.swapper.size_px, : self.swapper.size_px])
-        answers = self.swapper.swap([crop], [identity.latent])
+        crop, answers = self._swap_noise()
         self._edges.draw([crop], [answer for answer in answers if answer is not None])
 
     def prepare(self, source: IdentitySource) -> NeuralIdentity:
@@ -218,9 +216,28 @@ class NeuralFaceEngine:
             return
         errors = [swap for swap in swaps if isinstance(swap, NetworkError)]
         self._failed_runs += bool(errors)
-        if self._failed_runs >= FAILED_RUNS_TO_RESTART:
+        if self._failed_runs < FAILED_RUNS_TO_RESTART:
+            return
+        if all(isinstance(error, NonsenseAnswer) for error in errors) and self._swapper_is_well():
+            self._failed_runs = 0  # another process would give the same answer to the same face
+        else:
             sentence = f"{FAILED_RUNS_TO_RESTART} batches in a row had no frame that went through: {errors[0]}"
             raise SystemExit(sentence) from errors[0]
+
+    def _swap_noise(self) -> tuple[Frame, list[SwappedCrop | None]]:
+        """The swapper's answer to a picture of nothing, the same each time. Raises as `Swapper.swap`."""
+        side_px = self.swapper.size_px
+        crop = np.random.default_rng(2).integers(0, 256, (side_px, side_px, 3), np.uint8)
+        identity = self.prepare(IdentitySource(kind="mask", name=synthetic_identity.PREFIX + "0"))
+        return crop, self.swapper.swap([crop], [identity.latent])
+
+    def _swapper_is_well(self) -> bool:
+        """Whether it answers as at the start: if so, what it gave for a caller's face is that face's doing."""
+        try:
+            self._swap_noise()
+        except NetworkError:
+            return False
+        return True
 
     def _mean(self, pictures: Sequence[Frame]) -> Embedding:
         """One identity of all portraits of a source, which are to be of one person."""
