@@ -1,7 +1,8 @@
 """The catalogue of face weights that an operator may add: detector, identity, swappers, enhancers. None is shipped.
 
 Sizes and SHA-256s are those that several public projects record for the same files (InsightFace's model zoo, manifests
-of FaceFusion and VisoMaster); a file that differs is refused. Part of `models.catalog`.
+of FaceFusion and VisoMaster); a file that differs is refused. `also` is FaceFusion's own export of a network that we
+fetch from elsewhere. Part of `models.catalog`.
 """
 
 from models.model_spec import GraphContract, ModelSpec, Pin, TensorSpec, UrlFile, ZipMember
@@ -88,9 +89,10 @@ ARCFACE_R50 = ModelSpec(
     role="identity ArcFace ResNet-50, WebFace600K: 512 numbers a face",
     bytes=174383860,
     sha256="4c06341c33c2ca1f86781dab0e829f88ad5b64be9fba56e56bc9ebdefc619e43",
+    also=(Pin(bytes=174388474, sha256="f1f79dc3b0b79a69f94799af1fffebff09fbd78fd96a275fd8f0cbbea23270d1"),),
     licence=INSIGHTFACE,
     commercial=False,
-    source="InsightFace, buffalo_l.zip v0.7",
+    source="InsightFace, buffalo_l.zip v0.7; also exported by facefusion/models-3.0.0",
     origin=_buffalo("w600k_r50.onnx"),
     contract=ARCFACE_CONTRACT,
 )
@@ -99,7 +101,7 @@ INSWAPPER_FP16 = ModelSpec(
     role="face swapper InSwapper, 128 px, half precision: the usual one",
     bytes=277680638,
     sha256="6d51a9278a1f650cffefc18ba53f38bf2769bf4bbff89267822cf72945f8a38b",
-    also=(Pin(bytes=277680829, sha256="98fae14454ae714f31b4fe43a8907661c6b496ccbc5cb62c7219d8196d92bf21"),),
+    also=(Pin(bytes=277680829, sha256="c4eccca86ad177586c85c28bf1a64a9d9ed237e283a15818d831f7facfd3f420"),),
     licence=INSIGHTFACE,
     commercial=False,
     source="InsightFace, withdrawn there; mirrored by hacksider/deep-live-cam and facefusion/models-3.0.0",
@@ -111,9 +113,10 @@ INSWAPPER_FP32 = ModelSpec(
     role="face swapper InSwapper, 128 px, full precision: where half precision gives black squares",
     bytes=554253681,
     sha256="e4a3f08c753cb72d04e10aa0f7dbe3deebbf39567d4ead6dce08e98aa49e16af",
+    also=(Pin(bytes=555303150, sha256="a290273ed497312095dac48cdef20feec9d5208298223dd01288ab202b54bea7"),),
     licence=INSIGHTFACE,
     commercial=False,
-    source="InsightFace, withdrawn there; mirrored by hacksider/deep-live-cam",
+    source="InsightFace, withdrawn there; mirrored by hacksider/deep-live-cam and facefusion/models-3.0.0",
     origin=UrlFile(url="https://huggingface.co/hacksider/deep-live-cam/resolve/main/inswapper_128.onnx"),
     contract=INSWAPPER_CONTRACT,
 )
@@ -132,9 +135,10 @@ GPEN_256 = ModelSpec(
     role="face enhancer GPEN, 256 px, fast enough for live pictures",
     bytes=75715262,
     sha256="aa5bd3ab238640a378c59e4a560f7a7150627944cf2129e6311ae4720e833271",
+    also=(Pin(bytes=75792988, sha256="bad8bf0426873828df2dbf4e3b3d9ababba9da7965b8b72426569486f7ae5c25"),),
     licence="GPEN non-commercial",
     commercial=False,
-    source="Alibaba DAMO Academy, yangxy/GPEN; exported by netrunner-exe/Face-Upscalers-onnx",
+    source="Alibaba DAMO Academy, yangxy/GPEN; exported by netrunner-exe/Face-Upscalers-onnx and facefusion/models-3.0.0",
     origin=UrlFile(url="https://huggingface.co/netrunner-exe/Face-Upscalers-onnx/resolve/main/GPEN-BFR-256.onnx"),
     contract=GPEN_CONTRACT,
 )
@@ -143,9 +147,10 @@ GFPGAN_1_4 = ModelSpec(
     role="face enhancer GFPGAN 1.4, 512 px",
     bytes=340256690,
     sha256="6548e54cbcf248af385248f0c1193b359c37a0f98b836282b09cf48af4fd2b73",
+    also=(Pin(bytes=340299087, sha256="accc4757b26bdb89b32b4d3500d4f79c9dff97c1dd7c7104bf9dcb95e3311385"),),
     licence="Apache-2.0 with NVIDIA non-commercial parts",
     commercial=False,
-    source="Tencent ARC, TencentARC/GFPGAN; exported by netrunner-exe/Face-Upscalers-onnx",
+    source="Tencent ARC, TencentARC/GFPGAN; exported by netrunner-exe/Face-Upscalers-onnx and facefusion/models-3.0.0",
     origin=UrlFile(url="https://huggingface.co/netrunner-exe/Face-Upscalers-onnx/resolve/main/GFPGANv1.4.onnx"),
     contract=GFPGAN_CONTRACT,
 )

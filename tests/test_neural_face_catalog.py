@@ -1,7 +1,16 @@
 """The catalogue of face weights: where they lie, what they ask of an operator, what their graphs must look like."""
 
 from models.model_spec import UrlFile, ZipMember
-from models.neural_face_catalog import ARCFACE_R50, CODEFORMER, INSWAPPER_FP16, INSWAPPER_FP32, NEURAL_FACE, SCRFD_10G
+from models.neural_face_catalog import ARCFACE_R50, CODEFORMER, NEURAL_FACE, SCRFD_10G
+
+# Sizes of FaceFusion's own exports and how their SHA-256 begin, each by at least two public manifests of other projects.
+FACEFUSION = {
+    "w600k_r50.onnx": (174_388_474, "f1f79dc3b0b7"),
+    "inswapper_128_fp16.onnx": (277_680_829, "c4eccca86ad1"),
+    "inswapper_128.onnx": (555_303_150, "a290273ed497"),
+    "GPEN-BFR-256.onnx": (75_792_988, "bad8bf042687"),
+    "GFPGANv1.4.onnx": (340_299_087, "accc4757b26b"),
+}
 
 
 def test_every_face_weight_asks_for_its_licence() -> None:
@@ -27,10 +36,11 @@ def test_the_pack_lies_as_insightface_lays_it_out() -> None:
     assert len(archives) == 1
 
 
-def test_both_half_precision_files_that_circulate_are_accepted() -> None:
-    """Same name, same network, written by two exporters."""
-    assert {pin.bytes for pin in INSWAPPER_FP16.pins} == {277_680_638, 277_680_829}
-    assert {pin.bytes for pin in INSWAPPER_FP32.pins} == {554_253_681}
+def test_facefusion_s_exports_are_accepted_beside_the_others() -> None:
+    """Another name and other bytes for the same network, which most people who come from there have on disk."""
+    others = {spec.name: [(pin.bytes, pin.sha256[:12]) for pin in spec.also] for spec in NEURAL_FACE if spec.also}
+    assert others == {name: [pin] for name, pin in FACEFUSION.items()}
+    assert {len(pin.sha256) for spec in NEURAL_FACE for pin in spec.pins} == {64}
 
 
 def test_every_graph_has_a_contract() -> None:
