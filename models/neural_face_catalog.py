@@ -138,7 +138,7 @@ GPEN_256 = ModelSpec(
     also=(Pin(bytes=75792988, sha256="bad8bf0426873828df2dbf4e3b3d9ababba9da7965b8b72426569486f7ae5c25"),),
     licence="GPEN non-commercial",
     commercial=False,
-    source="Alibaba DAMO Academy, yangxy/GPEN; exported by netrunner-exe/Face-Upscalers-onnx and facefusion/models-3.0.0",
+    source="Alibaba DAMO Academy, yangxy/GPEN; exports of netrunner-exe/Face-Upscalers-onnx, facefusion/models-3.0.0",
     origin=UrlFile(url="https://huggingface.co/netrunner-exe/Face-Upscalers-onnx/resolve/main/GPEN-BFR-256.onnx"),
     contract=GPEN_CONTRACT,
 )
@@ -150,7 +150,7 @@ GFPGAN_1_4 = ModelSpec(
     also=(Pin(bytes=340299087, sha256="accc4757b26bdb89b32b4d3500d4f79c9dff97c1dd7c7104bf9dcb95e3311385"),),
     licence="Apache-2.0 with NVIDIA non-commercial parts",
     commercial=False,
-    source="Tencent ARC, TencentARC/GFPGAN; exported by netrunner-exe/Face-Upscalers-onnx and facefusion/models-3.0.0",
+    source="Tencent ARC, TencentARC/GFPGAN; exports of netrunner-exe/Face-Upscalers-onnx, facefusion/models-3.0.0",
     origin=UrlFile(url="https://huggingface.co/netrunner-exe/Face-Upscalers-onnx/resolve/main/GFPGANv1.4.onnx"),
     contract=GFPGAN_CONTRACT,
 )

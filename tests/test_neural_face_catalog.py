@@ -3,7 +3,7 @@
 from models.model_spec import UrlFile, ZipMember
 from models.neural_face_catalog import ARCFACE_R50, CODEFORMER, NEURAL_FACE, SCRFD_10G
 
-# Sizes of FaceFusion's own exports and how their SHA-256 begin, each by at least two public manifests of other projects.
+# Sizes of FaceFusion's own exports and how their SHA-256 begin, each by at least two public manifests of others.
 FACEFUSION = {
     "w600k_r50.onnx": (174_388_474, "f1f79dc3b0b7"),
     "inswapper_128_fp16.onnx": (277_680_829, "c4eccca86ad1"),
