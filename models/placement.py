@@ -1,6 +1,7 @@
 """Where and how a network runs, and ONNX Runtime's provider options for it. Pure configuration, used by `runtime`.
 
-Option names as ONNX Runtime documents them (docs/execution-providers, CUDA and TensorRT); values are text.
+Option names as ONNX Runtime documents them (docs/execution-providers, CUDA and TensorRT); values are text. Its Python
+binding reads TensorRT's switches as True, true, False or false and refuses "1", which it takes for CUDA's.
 """
 
 from collections.abc import Mapping, Sequence
@@ -62,16 +63,16 @@ def providers(placement: Placement, shapes: Sequence[Shapes] = ()) -> list[tuple
     cuda = {"device_id": device, "arena_extend_strategy": "kSameAsRequested", "cudnn_conv_algo_search": "HEURISTIC"}
     if placement.provider == "cuda":
         return [(ORT_NAMES["cuda"], cuda | ({"enable_cuda_graph": "1"} if placement.captured else {}))]
-    trt = {"device_id": device, "trt_fp16_enable": str(int(placement.half))}
-    trt["trt_layer_norm_fp32_fallback"] = "1"  # norms overflow in half precision and smear colours
+    trt = {"device_id": device, "trt_fp16_enable": str(placement.half)}
+    trt["trt_layer_norm_fp32_fallback"] = "True"  # norms overflow in half precision and smear colours
     trt |= _profile(shapes)
     # TensorRT's provider keeps one captured run a session, whatever its shape: only for a session of one shape.
     if placement.captured and len(shapes) == 1:
-        trt["trt_cuda_graph_enable"] = "1"
+        trt["trt_cuda_graph_enable"] = "True"
     if placement.cache is not None:
         folder = str(placement.cache)
-        trt |= {"trt_engine_cache_enable": "1", "trt_engine_cache_path": folder}
-        trt |= {"trt_timing_cache_enable": "1", "trt_timing_cache_path": folder}
+        trt |= {"trt_engine_cache_enable": "True", "trt_engine_cache_path": folder}
+        trt |= {"trt_timing_cache_enable": "True", "trt_timing_cache_path": folder}
     return [(ORT_NAMES["tensorrt"], trt), (ORT_NAMES["cuda"], cuda)]
 
 
