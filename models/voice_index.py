@@ -18,7 +18,8 @@ from models.voice_refusal import VoiceRefused
 
 NEIGHBOURS = 8
 MOST_IN_A_LIST = 4096
-"""Of vectors: every 20 ms one list is searched, of 768 numbers each in 13 ms on a server's core. RVC's have some 40."""
+"""Of vectors: every 20 ms one list is searched, of 768 numbers each in 13 ms on a server's core, or less where a hop's
+frames share one: it is read once. RVC's have some 40."""
 LARGEST_VALUE = float(np.finfo(np.float16).max)
 UNVOICED_BELOW_HZ = 1.0
 _LEAST_DISTANCE = 1e-9
@@ -84,18 +85,22 @@ class VoiceIndex:
         RVC's arithmetic, d being the distance (faiss gives d ** 2, RVC squares its inverse). Where a list has fewer
         than 8 vectors those there are make the mixture; where it has none the row stays as it is.
         """
-        return np.stack([self._mixed(row) for row in features])
-
-    def _mixed(self, row: Array) -> Array:
         # Row by row: a product of matrices rounds by how many rows there are, and wakes threads that wait for work.
-        nearest = int((self._squares - 2 * (self._centroids @ row)).argmin())
-        rows = self._vectors[self._starts[nearest] : self._starts[nearest + 1]].astype(np.float32)
-        if not len(rows):
-            return row
-        distances = np.square(rows - row).sum(axis=1)
-        chosen = np.argsort(distances, kind="stable")[:NEIGHBOURS]
-        weights = np.square(1 / np.maximum(distances[chosen].astype(np.float64), _LEAST_DISTANCE))
-        return np.asarray((weights / weights.sum()) @ rows[chosen], np.float32)
+        nearest = [int((self._squares - 2 * (self._centroids @ row)).argmin()) for row in features]
+        made = features.copy()
+        for number in set(nearest):
+            rows = self._vectors[self._starts[number] : self._starts[number + 1]].astype(np.float32)
+            for at in [each for each, found in enumerate(nearest) if found == number and len(rows)]:
+                made[at] = _mixed(rows, features[at])
+        return made
+
+
+def _mixed(rows: Array, row: Array) -> Array:
+    """The mixture of those of `rows` [n, width] that are nearest to `row`."""
+    distances = np.square(rows - row).sum(axis=1)
+    chosen = np.argsort(distances, kind="stable")[:NEIGHBOURS]
+    weights = np.square(1 / np.maximum(distances[chosen].astype(np.float64), _LEAST_DISTANCE))
+    return np.asarray((weights / weights.sum()) @ rows[chosen], np.float32)
 
 
 def open_index(folder: Path, *, width: int) -> VoiceIndex | None:

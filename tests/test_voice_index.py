@@ -1,6 +1,7 @@
 """Retrieval: the neighbours that faiss finds, RVC's mixture of them, and what protects breath and "s"."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,6 +59,30 @@ def test_an_answer_does_not_depend_on_what_is_asked_beside_it() -> None:
     frames = np.stack([near(made, number) for number in range(40)])
     whole = index(made).retrieve(frames)
     assert np.array_equal(whole, np.concatenate([index(made).retrieve(frames[i : i + 2]) for i in range(0, 40, 2)]))
+
+
+class Counted(np.ndarray[Any, Any]):
+    """Vectors that count how often some of them are read."""
+
+    reads = 0
+
+    def __getitem__(self, key: Any) -> Any:
+        """As ever; from somewhere to somewhere is a list, the first few are of what was found in it."""
+        if isinstance(key, slice) and key.start is not None:
+            Counted.reads += 1
+        return super().__getitem__(key)
+
+
+def test_a_list_is_read_once_a_hop_however_many_frames_are_near_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To make 4096 halves of 768 numbers whole takes twice as long as to compare them with a frame."""
+    monkeypatch.setattr(Counted, "reads", 0)
+    made = recordings()
+    starts = np.concatenate([[0], np.cumsum([len(each) for each in made.lists])])
+    vectors = made.vectors[np.concatenate(made.lists)].astype(np.float16).view(Counted)
+    frames = np.stack([near(made, 6 * number + first) for number in range(5) for first in (0, 1)])
+    found = VoiceIndex(vectors, made.centroids, starts).retrieve(frames)
+    assert Counted.reads == 2
+    assert np.array_equal(found, index(made).retrieve(frames))
 
 
 def test_a_recorded_frame_comes_back_as_itself() -> None:
