@@ -127,7 +127,7 @@ class FaceCarrier:
         self._tracks = merged(self._tracks)
         self._vanished.forget(time_s)
         self._tracks = choose(self._tracks, self._vanished, max_faces=self._max_faces, preferred=self._preferred)
-        self._policy.concluded(track.confidence.value for track in self._tracks)
+        self._policy.concluded(track.confidence for track in self._tracks)
         return self._result(time_s, searched)
 
     def prefer(self, track_ids: frozenset[int]) -> None:
@@ -143,6 +143,7 @@ class FaceCarrier:
         if step.broken:
             self._lose(self._tracks)
             self._vanished.rescale(*step.scale)
+            self._scene = SceneChange()
             self._before = None
 
     def _carry(self, grey: Grey, time_s: float) -> None:
@@ -164,8 +165,8 @@ class FaceCarrier:
         self._tracks = [track for track in self._tracks if track not in lost]
 
     def _doubtful(self, frame: Frame) -> bool:
-        """Whether a frame that is not due is searched all the same."""
-        if not self._tracks or self._vanished.any_lost or not all(track.confirmed for track in self._tracks):
+        """Whether a frame that is not due is searched all the same. Where nobody is nothing is shown: it can wait."""
+        if self._vanished.any_lost or not all(track.confirmed for track in self._tracks):
             return True
         known = [track.box for track in self._tracks] + self._vanished.boxes
         return self._scene.changed(frame, [grown(box, _MARGIN) for box in known])

@@ -14,6 +14,7 @@ from models.scrfd import FoundFace, Scrfd, largest
 from tests.asset_frames import CLIPS, frames, with_assets
 from tests.media import covered_face, second_person_walks_in
 from tests.neural_parts import FaultyGraph, detector_graph
+from tests.two_heads import scene
 
 FPS = 25
 STEADY_CLIPS = CLIPS[:4]
@@ -68,6 +69,27 @@ def test_carried_points_are_steady_and_true(name: str) -> None:
     assert np.median(apart_px) <= 1.5
     assert jitter_px([*map(pasted_corners, ours)]) < 0.5 * jitter_px([*map(pasted_corners, reference)])
     assert np.mean([one.searched for one in seen]) <= 0.25
+
+
+@with_assets
+def test_a_face_that_scores_low_is_not_searched_for_in_every_frame() -> None:
+    """A face as large as a caller's in 512 x 512 scores 0.67 to 0.75 at 320 pixels with this detector."""
+    clip = [np.asarray(cv2.resize(frame[14:274, 70:330], (512, 512)), np.uint8) for frame in frames("grid_bbaf2n.mpg")]
+    seen = carried(tuple(clip), carrier())
+    assert sum(one.faces[0].confidence < 0.7 for one in seen) > 10
+    assert all(len(one.faces) == 1 and one.trusted for one in seen)
+    assert np.mean([one.searched for one in seen]) <= 0.25
+
+
+@with_assets
+def test_an_empty_place_is_searched_in_turn_and_who_comes_back_at_once() -> None:
+    """Nobody is there, so that nothing is shown: both sizes in every frame would cost more than a face does."""
+    away = [scene(index, {}) for index in range(30)]
+    seen = carried((*away, *[scene(index, {"ada": 360}) for index in range(2)]), carrier())
+    assert [at for at, one in enumerate(seen) if one.searched] == [0, 5, 10, 15, 20, 25, 30]
+    assert [len(one.faces) for one in seen[29:]] == [0, 1, 1]
+    one = carrier()
+    assert [one.update(away[0], at_s).searched for at_s in (0.0, 0.04, 0.7, 0.74)] == [True, False, True, False]
 
 
 @with_assets

@@ -1,5 +1,8 @@
 """The specification's words about detection, one by one."""
 
+from collections.abc import Iterator
+from itertools import cycle, repeat
+
 import pytest
 
 from models.detection_policy import Confidence, DetectionPolicy
@@ -12,8 +15,21 @@ def searched(policy: DetectionPolicy, confidences: list[float]) -> list[int]:
         if policy.due():
             frames.append(index)
             policy.detected()
-        policy.concluded([confidence])
+        policy.concluded([Confidence(confidence)])
     return frames
+
+
+def looked_at(face: Confidence, scores: Iterator[float], frames: int, inlier_ratio: float = 1.0) -> list[int]:
+    """Which frames are searched for one face whose detections give it these scores."""
+    policy, searched = DetectionPolicy(), []
+    for index in range(frames):
+        face.carried(inlier_ratio)
+        if policy.due():
+            searched.append(index)
+            policy.detected()
+            face.detected(next(scores))
+        policy.concluded([face])
+    return searched
 
 
 def test_run_detection_every_5_frames() -> None:
@@ -33,8 +49,30 @@ def test_one_doubtful_face_of_several_is_enough() -> None:
     policy = DetectionPolicy()
     assert policy.due()
     policy.detected()
-    policy.concluded([0.95, 0.5])
+    policy.concluded([Confidence(0.95), Confidence(0.5)])
     assert policy.due()
+
+
+def test_a_face_that_scores_low_is_looked_at_again_once_and_then_in_turn() -> None:
+    """Its second look says that this is what it scores: one in each of the next frames would tell the same."""
+    assert looked_at(Confidence(0.9), repeat(0.5), 20) == [0, 1, 6, 11, 16]
+
+
+def test_a_score_that_hovers_about_070_does_not_hunt() -> None:
+    """At most a quarter of the frames: from 0.75 on the next low score is a fall again."""
+    assert len(looked_at(Confidence(0.9), cycle([0.69, 0.71]), 100)) <= 25
+    assert looked_at(Confidence(0.9), iter([0.69, 0.75, 0.69, 0.69]), 8) == [0, 1, 6, 7]
+
+
+def test_a_face_that_scores_low_and_is_carried_badly_is_looked_at_in_the_next_frame() -> None:
+    """The flow lost three tenths of it: it may be behind something."""
+    face = Confidence(0.5)
+    face.detected(0.5)
+    assert not face.doubtful
+    face.carried(0.69)
+    assert face.doubtful
+    assert looked_at(face, repeat(0.5), 6, inlier_ratio=0.69) == [0, 2, 4]
+    assert looked_at(face, repeat(0.5), 6, inlier_ratio=0.71) == [0, 5]
 
 
 def test_a_reused_box_s_confidence_is_the_last_score_times_the_flow_s_inlier_ratio() -> None:
