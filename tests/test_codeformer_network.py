@@ -1,6 +1,7 @@
 """CodeFormer against the reference network's golden outputs, its weights rebuilt by the fill formula. Needs torch."""
 
 import functools
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,15 @@ from models.convert.onnx_export import SharedWeights, export
 from models.runtime import NetworkError, OnnxGraph, Placement
 from tests.asset_frames import GOLDEN, frames, with_golden
 from tests.golden_inputs import schema, tensors
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _both_cores() -> Iterator[None]:
+    """The network at its full size takes a core half a minute."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
 
 
 @functools.cache

@@ -1,18 +1,23 @@
 """ContentVec and RMVPE out of files in their public layouts, as graphs that give what torch gives."""
 
+import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 pytest.importorskip("torch")
 
 import torch
 
+from mirage_rtc import voice_commands
 from mirage_rtc.voice_commands import run_graph
+from mirage_rtc.voice_options import VoiceOptions
 from models.convert import hubert_network, rmvpe_network
 from models.convert.network_import import import_network
+from models.imported_voices import ImportedVoices
 from models.voice_networks import CONTENT_V1, CONTENT_V2, PITCH, VoiceNetworkStore, spoken_picture
 from models.voice_refusal import VoiceRefused
 from tests import voice_checkpoints
@@ -44,10 +49,17 @@ def imported(folder: Path, contents: Any) -> tuple[VoiceNetworkStore, tuple[str,
     return store, import_network(path, store=store, run=run_graph, progress=lambda _: None)
 
 
-def test_rmvpe_becomes_a_graph(tmp_path: Path) -> None:
+def test_rmvpe_becomes_a_graph_by_the_command_and_the_list_says_what_is_missing_still(tmp_path: Path) -> None:
     """Compared with torch when it was made; 96 frames in, 96 rows of 360 out."""
-    store, names = imported(tmp_path, rmvpe())
-    assert names == store.ready() == (PITCH.name,)
+    torch.save(rmvpe(), tmp_path / "rmvpe.pt")
+    console = Console(file=io.StringIO(), width=200)
+    for given in (VoiceOptions(task="prepare", file=tmp_path / "rmvpe.pt"), VoiceOptions(task="list")):
+        assert voice_commands.run(given, tmp_path, console) == 0
+    assert isinstance(console.file, io.StringIO)
+    assert "Not prepared yet: contentvec-768-l12, contentvec-256-l9." in console.file.getvalue()
+    assert "Pitch by RMVPE." in console.file.getvalue()
+    store = ImportedVoices(tmp_path).networks
+    assert store.ready() == (PITCH.name,)
     salience = run_graph(store.graph(PITCH), {PITCH.given: np.full(PITCH.given_shape, -11.5, np.float32)})
     assert salience.shape == PITCH.output_shape
     assert 0 <= salience.min() <= salience.max() <= 1

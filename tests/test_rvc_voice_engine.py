@@ -343,6 +343,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_generator_s_audio_does_not_depend_on_the_hop(folder: Path) -> None:
     """40, 60, 80 and 120 ms and all of them mixed, on speech: correlation 0.999 and more; no fade; no jump at a cut."""
     sound = speech.speech(3.0, 48_000)[: 48 * 1440]
+    half = sound[: 48 * 720]  # whole hops of each
     voice = real_voice(folder)
     steady = stream(voice)
     wanted = converted(steady, sound, [40])
@@ -350,7 +351,7 @@ def test_the_generator_s_audio_does_not_depend_on_the_hop(folder: Path) -> None:
     assert 0.8 <= jump_ratio(wanted[14_400:], 1920) <= 1.5
     for hops_ms in ([60], [80], [120], [40, 120, 60, 80, 60]):
         one = stream(voice)
-        alike = correlation(wanted, converted(one, sound, hops_ms))
+        alike = correlation(wanted[: len(half)], converted(one, half, hops_ms))
         assert alike >= 0.999, hops_ms
         assert one.fades == 0
 

@@ -1,4 +1,7 @@
-"""`mirage-rtc voices`: consent first, torch only where it is needed, a sentence for everything that can be mended."""
+"""`mirage-rtc voices`: consent first, torch only where it is needed, a sentence for everything that can be mended.
+
+That a voice and the networks are made by these commands, `test_voice_import` and `test_network_import` show.
+"""
 
 import dataclasses
 import hashlib
@@ -16,7 +19,6 @@ from mirage_rtc.errors import BadInput, NotFound, Unavailable
 from mirage_rtc.voice_options import VoiceOptions
 from models.neural_voice_catalog import RMVPE_GRAPH
 from models.voice_refusal import VoiceRefused
-from models.voice_store import VoiceStore
 from tests.test_ready_network import pitchy
 from tests.test_voice_store import RECORD, stored
 
@@ -74,44 +76,11 @@ def test_without_torch_the_command_says_how_to_get_it(
 
 
 @pytest.mark.skipif(not HAS_TORCH, reason="the extra `convert` is not installed")
-def test_a_voice_is_imported_listed_tried_out_and_removed(tmp_path: Path, console: Console) -> None:
-    """The four commands on a file in RVC's layout, as an operator types them."""
-    from tests.voice_checkpoints import voice_file
-
-    given = VoiceOptions(**(IMPORT | {"file": voice_file(tmp_path)}))
-    assert voice_commands.run(given, tmp_path, console) == 0
-    assert "RVC v2, 40 kHz, 3 speakers" in text(console)
-    assert "for that person it hides nothing" in text(console)
-    assert '"kind":"granted"' in (tmp_path / "consent.jsonl").read_text()
-    assert voice_commands.run(VoiceOptions(task="list"), tmp_path, console) == 0
-    assert all(word in text(console) for word in ("grace", "Grace H., Ada", "rehearsal", "CC-BY-4.0"))
-    assert voice_commands.run(VoiceOptions(task="test", name="grace"), tmp_path, console) == 0
-    assert text(console).count("sounds") == 7
-    assert voice_commands.run(VoiceOptions(task="remove", name="grace"), tmp_path, console) == 0
-    assert VoiceStore(tmp_path / "voices").voices() == {}
-
-
-@pytest.mark.skipif(not HAS_TORCH, reason="the extra `convert` is not installed")
 def test_a_file_that_is_not_there_is_a_coded_sentence(tmp_path: Path, console: Console) -> None:
     """As every refusal on the way."""
     with pytest.raises(BadInput) as caught:
         voice_commands.run(VoiceOptions(**IMPORT), tmp_path, console)
     assert caught.value.code == "checkpoint_unreadable"
-
-
-@pytest.mark.skipif(not HAS_TORCH, reason="the extra `convert` is not installed")
-def test_networks_are_prepared_and_the_list_says_which_are_missing(tmp_path: Path, console: Console) -> None:
-    """One of the two files, so that the other's graphs are still missing."""
-    import torch
-
-    from tests.test_network_import import rmvpe
-
-    torch.save(rmvpe(), tmp_path / "rmvpe.pt")
-    given = VoiceOptions(task="prepare", file=tmp_path / "rmvpe.pt")
-    assert voice_commands.run(given, tmp_path, console) == 0
-    assert voice_commands.run(VoiceOptions(task="list"), tmp_path, console) == 0
-    assert "Not prepared yet: contentvec-768-l12, contentvec-256-l9." in text(console)
-    assert "Pitch by RMVPE." in text(console)
 
 
 def test_a_list_shows_broken_voices_too_and_paints_nothing(tmp_path: Path, console: Console) -> None:

@@ -1,6 +1,8 @@
 """A voice file in RVC's exact layout, imported whole: graphs that give what torch gives, and a consent record."""
 
+import io
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,11 @@ import pytest
 pytest.importorskip("torch")
 
 from numpy.typing import NDArray
+from rich.console import Console
 
+from mirage_rtc import voice_commands
 from mirage_rtc.voice_commands import run_graph
+from mirage_rtc.voice_options import VoiceOptions
 from models.convert.onnx_export import WEIGHTS_NAME
 from models.convert.voice_import import TOLERANCE, VoiceExtras, import_voice
 from models.voice_graph import LADDER
@@ -23,6 +28,13 @@ from tests.faiss_writer import index_bytes, recordings
 from tests.test_onnx_export import ASKING, operators
 from tests.test_voice_store import CONSENT
 from tests.voice_checkpoints import checkpoint, voice_file
+
+AGREED: dict[str, Any] = {
+    "attested_by": "Ada",
+    "subject": "Grace H.",
+    "purpose": "rehearsal",
+    "licence": "CC-BY-4.0",
+}
 
 
 def imported(path: Path, store: VoiceStore, run: Any = run_graph, extras: VoiceExtras | None = None) -> VoiceRecord:
@@ -35,21 +47,48 @@ def imported(path: Path, store: VoiceStore, run: Any = run_graph, extras: VoiceE
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[VoiceStore, VoiceRecord]:
-    """A v2 voice of 40 kHz: imported once, since it takes seconds."""
-    folder = tmp_path_factory.mktemp("voices")
-    store = VoiceStore(folder / "store")
-    (folder / "added.index").write_bytes(index_bytes(recordings(768)))
-    extras = VoiceExtras(index=folder / "added.index", pitch_hz=210.0)
-    return store, imported(voice_file(folder, checkpoint(40000, "v2")), store, extras=extras)
+    """A v2 voice of 40 kHz: imported once, by the command, since it takes seconds."""
+    folder = tmp_path_factory.mktemp("data")
+    index = folder / "added.index"
+    index.write_bytes(index_bytes(recordings(768)))
+    path = voice_file(folder, checkpoint(40000, "v2"))
+    given = VoiceOptions(task="import", file=path, name="Grace", index=index, pitch_hz=210.0, i_attest=True, **AGREED)
+    said = command(folder, given)
+    assert "RVC v2, 40 kHz, 3 speakers" in said
+    assert "for that person it hides nothing" in said
+    store = VoiceStore(folder / "voices")
+    return store, store.record("grace")
+
+
+def command(data_dir: Path, options: VoiceOptions) -> str:
+    """What a command prints that succeeds."""
+    console = Console(file=io.StringIO(), width=200)
+    assert voice_commands.run(options, data_dir, console) == 0
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_a_voice_is_listed_tried_out_and_removed(stored: tuple[VoiceStore, VoiceRecord], tmp_path: Path) -> None:
+    """As an operator types it, after `import`; whose it is was put on record."""
+    data_dir = tmp_path / "data"
+    shutil.copytree(stored[0].root.parent, data_dir)
+    assert '"kind":"granted"' in (data_dir / "consent.jsonl").read_text()
+    told = command(data_dir, VoiceOptions(task="list"))
+    assert all(word in told for word in ("grace", "Grace H., Ada", "rehearsal", "CC-BY-4.0"))
+    assert command(data_dir, VoiceOptions(task="test", name="grace")).count("sounds") == 7
+    command(data_dir, VoiceOptions(task="remove", name="grace"))
+    assert VoiceStore(data_dir / "voices").voices() == {}
+    assert stored[0].voices() == {"grace": stored[1]}
 
 
 def test_every_graph_gives_what_torch_gives(stored: tuple[VoiceStore, VoiceRecord]) -> None:
     """Each rung of the ladder was run in the runtime of the calls, and differs by at most 1e-4."""
-    store, record = stored
+    _, record = stored
     assert list(record.difference) == [rung.hop_ms for rung in LADDER]
     assert 0 <= max(record.difference.values()) <= TOLERANCE
-    assert store.record("grace") == record
-    assert record.consent == CONSENT
+    agreed = record.consent
+    assert (agreed.attested_by, agreed.subject_name, agreed.relation) == ("Ada", "Grace H.", "permission")
+    assert (agreed.purpose, agreed.licence) == ("rehearsal", "CC-BY-4.0")
 
 
 def test_the_weights_are_stored_once(stored: tuple[VoiceStore, VoiceRecord]) -> None:
