@@ -4,8 +4,8 @@
 track stable when confidence >=0.85 for 3 consecutive detections." A reused box has no score of its own: its confidence
 is the last detection's score times the share of the features inside it that moved with it. Used by `carried_faces`.
 
-A face that scores below 0.70 whenever it is looked at would be searched for in every frame. Who was looked at again and
-scored low again is known to: only a confidence that falls from there forces one more.
+So a face that scores below 0.70 whenever it is looked at is searched for in every frame: dim or turned away, it is the
+one that drift and occlusion threaten most.
 """
 
 from collections.abc import Iterable
@@ -13,8 +13,6 @@ from collections.abc import Iterable
 DETECT_EVERY = 5
 """Frames from one detection to the next."""
 REDETECT_BELOW = 0.70
-SURE_AGAIN_FROM = 0.75
-"""What a face that scored low must score before 0.70 counts anew: scores tremble by a few hundredths."""
 STABLE_FROM, STABLE_DETECTIONS = 0.85, 3
 
 
@@ -24,7 +22,6 @@ class Confidence:
     def __init__(self, score: float) -> None:
         self._inlier_ratio = 1.0
         self._sure = 0
-        self._low = self._low_again = False
         self.detected(score)
 
     @property
@@ -34,8 +31,8 @@ class Confidence:
 
     @property
     def doubtful(self) -> bool:
-        """Whether the next frame is to be searched: below 0.70, or below 0.70 of what two looks in a row gave it."""
-        return self.value < REDETECT_BELOW * (self._score if self._low_again else 1.0)
+        """Whether the next frame is to be searched."""
+        return self.value < REDETECT_BELOW
 
     @property
     def stable(self) -> bool:
@@ -46,8 +43,6 @@ class Confidence:
         """A detection found it again."""
         self._score, self._inlier_ratio = score, 1.0
         self._sure = self._sure + 1 if score >= STABLE_FROM else 0
-        self._low_again = self._low and score < SURE_AGAIN_FROM
-        self._low = score < REDETECT_BELOW or self._low_again
 
     def missed(self) -> None:
         """A detection did not find it: what is consecutive starts over, its confidence stays that of the flow."""
