@@ -68,6 +68,8 @@ def test_the_weights_are_those_of_the_file(tmp_path: Path) -> None:
         pytest.param(lambda made: made["weight"].update({"enc_q.pre.bias": torch.ones(3)}), id="training's encoder"),
         pytest.param(lambda made: made.update(embedder_model="contentvec", vocoder="HiFi-GAN", epoch=3), id="Applio's"),
         pytest.param(lambda made: made.update(weight=OrderedDict(made["weight"])), id="ordered"),
+        pytest.param(lambda made: made.update(embedder_model=None, vocoder=None, f0="1"), id="Applio's, unnamed"),
+        pytest.param(lambda made: made.update(embedder_model="contentvec_base", vocoder="Default"), id="a fork's"),
     ],
 )
 def test_what_other_writers_do_differently_is_taken(tmp_path: Path, change: Change) -> None:
@@ -79,6 +81,27 @@ def test_a_file_without_a_version_is_v1(tmp_path: Path) -> None:
     """As RVC reads it."""
     made = {key: value for key, value in contents(40000, "v1").items() if key != "version"}
     assert read_voice(voice_file(tmp_path, made)).version == "v1"
+
+
+def test_a_file_of_v2_without_a_version_is_taken_for_what_its_features_say(tmp_path: Path) -> None:
+    """768 numbers a frame are v2's: the width tells the two apart, and everything else is checked as ever."""
+    made = changed(lambda made: made.pop("version"))
+    assert read_voice(voice_file(tmp_path, made)).version == "v2"
+
+
+def test_the_names_that_newer_torch_gives_to_normalized_layers_are_read(tmp_path: Path) -> None:
+    """Some forks save them so; the same weights come out."""
+
+    def renamed(made: dict[str, Any]) -> None:
+        ends = {"weight_g": "parametrizations.weight.original0", "weight_v": "parametrizations.weight.original1"}
+        for name in [name for name in made["weight"] if name.endswith(tuple(ends))]:
+            layer, _, end = name.rpartition(".")
+            made["weight"][f"{layer}.{ends[end]}"] = made["weight"].pop(name)
+
+    length, direction = (contents()["weight"][f"dec.ups.0.weight_{end}"].float() for end in "gv")
+    wanted = length * direction / direction.norm(dim=(1, 2), keepdim=True)
+    found = read_voice(voice_file(tmp_path, changed(renamed))).network.dec.ups[0].weight
+    assert torch.allclose(found, wanted, atol=1e-6)
 
 
 def at(place: int, value: Any) -> Change:
@@ -129,6 +152,13 @@ def test_another_network_is_refused_with_what_is_wrong(tmp_path: Path, change: C
 def test_what_is_no_voice_says_so(tmp_path: Path, made: Any) -> None:
     """A training checkpoint above all: people mix them up."""
     assert "extracted" in refusal(tmp_path, made).sentence
+
+
+def test_a_package_of_applio_s_v3_is_another_network(tmp_path: Path) -> None:
+    """Not a training checkpoint, of which a voice could be extracted."""
+    sentence = refusal(tmp_path, {"backend": "applio-v3", "kind": "acoustic", "weights": {}}).sentence
+    assert "v3" in sentence
+    assert "extracted" not in sentence
 
 
 def test_a_half_file_is_refused(tmp_path: Path) -> None:

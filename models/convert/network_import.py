@@ -36,9 +36,6 @@ from models.voice_refusal import VoiceRefused
 
 MAX_BYTES = 1 << 30
 
-# Newer torch writes weight norm under other names; Transformers puts the model's name in front in some files.
-RENAMED = {".parametrizations.weight.original0": ".weight_g", ".parametrizations.weight.original1": ".weight_v"}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Kind:
@@ -122,10 +119,5 @@ def _renamed(name: str, contents: Any) -> dict[str, Any]:
     if not isinstance(contents, dict) or not all(isinstance(key, str) for key in contents):
         sentence = f"{name} is not a flat set of named tensors: use the public file as it is."
         raise VoiceRefused("network_format", sentence)
-    made = {}
-    for key, value in contents.items():
-        plain = key.removeprefix("hubert.")
-        for ending, old in RENAMED.items():
-            plain = plain.replace(ending, old)
-        made[plain] = value
-    return made
+    # Transformers puts the model's name in front in some files.
+    return {weights.plain_name(key.removeprefix("hubert.")): value for key, value in contents.items()}

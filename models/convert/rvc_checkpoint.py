@@ -23,8 +23,9 @@ MAX_BYTES = 512 << 20
 MAX_SPEAKERS = 4096
 FRAMES_PER_S = 100
 FEATURE_WIDTHS = {"v1": 256, "v2": 768}
-ENCODERS = frozenset({"contentvec", "hubert", "hubert_base"})
-VOCODERS = frozenset({"HiFi-GAN", "HiFi-GAN-NSF"})
+# Applio and its forks have several names for the same two; None is a file that names none, as RVC's are.
+ENCODERS = frozenset({None, "contentvec", "contentvec_base", "hubert", "hubert_base"})
+VOCODERS = frozenset({None, "Default", "HiFi-GAN", "HiFi-GAN-NSF"})
 
 # Upsampling by sample rate and version: the configurations that RVC-Project publishes; 40 kHz is the same in both.
 UPSAMPLING = {
@@ -81,7 +82,8 @@ def read_voice(path: Path) -> RvcVoice:
     with torch.device("meta"):
         network = RvcNetwork(shape)
     weights.check(path.name, contents["weight"], weights.expected(network, norm_axis))
-    weights.load(path.name, network, file.tensors()["weight"], norm_axis)
+    tensors = {weights.plain_name(key): value for key, value in file.tensors()["weight"].items()}
+    weights.load(path.name, network, tensors, norm_axis)
     return RvcVoice(network=network, shape=shape, version=version, sha256=hashlib.sha256(file.data).hexdigest())
 
 
@@ -93,7 +95,9 @@ def norm_axis(layer: str) -> int | None:
 
 
 def _as_voice(name: str, contents: Any) -> dict[str, Any]:
-    """The dict, its weights without the posterior encoder that is only for training."""
+    """The dict, its weights by their older names and without the posterior encoder that is only for training."""
+    if isinstance(contents, dict) and contents.keys() >= {"backend", "weights"}:
+        raise _refused(name, "it is a package of Applio's v3, another network: RVC v1 and v2 voices are taken")
     if not isinstance(contents, dict) or not isinstance(contents.get("weight"), dict) or "config" not in contents:
         raise _refused(
             name,
@@ -102,8 +106,9 @@ def _as_voice(name: str, contents: Any) -> dict[str, Any]:
         )
     if not all(isinstance(key, str) for key in contents["weight"]):
         raise _refused(name, "its weights have names that are no words")
-    kept = {key: value for key, value in contents["weight"].items() if not key.startswith("enc_q.")}
-    if contents.get("f0", 1) != 1:
+    named = {weights.plain_name(key): value for key, value in contents["weight"].items()}
+    kept = {key: value for key, value in named.items() if not key.startswith("enc_q.")}
+    if contents.get("f0", 1) not in (1, "1"):
         raise _refused(name, "it was trained without pitch (f0 = 0), and Mirage converts voices that have it")
     _check_extras(name, contents)
     return {**contents, "weight": kept}
@@ -111,16 +116,25 @@ def _as_voice(name: str, contents: Any) -> dict[str, Any]:
 
 def _check_extras(name: str, contents: dict[str, Any]) -> None:
     """What Applio adds: other encoders and vocoders make other networks that only look the same."""
-    encoder, vocoder = str(contents.get("embedder_model", "contentvec")), str(contents.get("vocoder", "HiFi-GAN"))
-    if encoder not in ENCODERS:
+    if not _among(contents.get("embedder_model"), ENCODERS):
         raise _refused(name, "it was trained on another content encoder than ContentVec")
-    if vocoder not in VOCODERS:
+    if not _among(contents.get("vocoder"), VOCODERS):
         raise _refused(name, "it has another vocoder than HiFi-GAN")
 
 
+def _among(value: Any, known: frozenset[str | None]) -> bool:
+    """Whether a value of whatever kind is one of the known words."""
+    return (value is None or type(value) is str) and value in known
+
+
 def _version(name: str, contents: dict[str, Any]) -> Version:
-    version: Version = "v2" if contents.get("version", "v1") == "v2" else "v1"
-    if contents.get("version", "v1") != version:
+    """What the file says; where it says nothing, its width of features: RVC itself would take any for v1."""
+    if "version" not in contents:
+        entry = contents["weight"].get("enc_p.emb_phone.weight")
+        wide = type(entry) is TensorEntry and entry.shape[1:] == (FEATURE_WIDTHS["v2"],)
+        return "v2" if wide else "v1"
+    version: Version = "v2" if contents["version"] == "v2" else "v1"
+    if contents["version"] != version:
         raise _refused(name, "its version is neither v1 nor v2")
     return version
 

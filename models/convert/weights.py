@@ -17,6 +17,8 @@ FLOATS = frozenset({"float16", "bfloat16", "float32"})
 NormAxis = Callable[[str], int | None]
 """Over which axis the layer of this name is normalized, or None when it is not (Salimans and Kingma 2016)."""
 
+# Newer torch keeps weight norm under other names.
+_RENAMED = {".parametrizations.weight.original0": ".weight_g", ".parametrizations.weight.original1": ".weight_v"}
 SHOWN = 3
 
 
@@ -32,6 +34,13 @@ def expected(network: nn.Module, norm_axis: NormAxis) -> dict[str, tuple[int, ..
         shapes[f"{layer}.weight_g"] = tuple(size if place == axis else 1 for place, size in enumerate(shape))
         shapes[f"{layer}.weight_v"] = shape
     return shapes
+
+
+def plain_name(key: str) -> str:
+    """The name that older torch gives to the tensor: the one that `expected` has."""
+    for ending, plain in _RENAMED.items():
+        key = key.replace(ending, plain)
+    return key
 
 
 def check(name: str, found: Mapping[str, Any], wanted: Mapping[str, tuple[int, ...]]) -> None:
