@@ -59,10 +59,11 @@ def shrunk() -> MirageError:
     )
 
 
-def require_allowed(mapping: CallMapping, *, recognises: bool, granted: bool, passing: bool) -> None:
-    """Raises BadInput "mapping_needs_neural", "mapping_twice" or "mapping_needs_passthrough", or Forbidden.
+def require_allowed(mapping: CallMapping, *, recognises: bool, granted: bool) -> None:
+    """Raises BadInput "mapping_needs_neural" or "mapping_twice", or Forbidden "passthrough_not_granted".
 
-    `granted` says that the token allows passthrough, `passing` that it is on for the picture.
+    `granted` says that the token allows passthrough. Others who are to be left as they are may be named before it is
+    on, or whoever is to be covered would be raw between the switch and the mapping.
     """
     if mapping.is_plain:
         return
@@ -71,15 +72,8 @@ def require_allowed(mapping: CallMapping, *, recognises: bool, granted: bool, pa
     references = [entry.reference for entry in mapping.entries]
     if len(set(references)) < len(references):
         raise BadInput("mapping_twice", "A portrait stands twice in this mapping: say once what that person wears.")
-    if mapping.others != "passthrough":
-        return
-    if not granted:
+    if mapping.others == "passthrough" and not granted:
         raise Forbidden("passthrough_not_granted", "This link does not allow anybody's own face to be sent.")
-    if not passing:
-        raise BadInput(
-            "mapping_needs_passthrough",
-            "Others can be left as they are only while your own face is sent: switch that on first.",
-        )
 
 
 def resolved(mapping: CallMapping, source_of: SourceOf) -> FaceMapping | None:
@@ -120,9 +114,13 @@ def covered(mapping: CallMapping) -> CallMapping:
     return msgspec.structs.replace(mapping, others="blur") if mapping.others == "passthrough" else mapping
 
 
-def blurred(mapping: FaceMapping | None) -> FaceMapping | None:
-    """What the face lane follows after the same, made of what it follows now: this may not fail for what is gone."""
-    return None if mapping is None else replace(mapping, others="blur")
+def followed(mapping: FaceMapping | None, others: Others, *, passing: bool) -> FaceMapping | None:
+    """What the face lane follows with such `others`, made of what it follows now: this may not fail for what is gone.
+
+    Who is to be left as they are is blurred unless passthrough is on for the face (`passing`).
+    """
+    others = "blur" if others == "passthrough" and not passing else others
+    return mapping if mapping is None or mapping.others == others else replace(mapping, others=others)
 
 
 def audited(mapping: CallMapping) -> dict[str, str | bool]:

@@ -70,8 +70,9 @@ class Guise:
             mapping,
             recognises=self._lane.recognises,
             granted=self._grants.passthrough,
-            passing=self._wishes.passthrough_face,
         )
+        if mapping.is_plain and not self.mapping.is_plain and self._wishes.passthrough_face:
+            self.set_passthrough(face=False, voice=self._wishes.passthrough_voice)  # it was asked for others only
         self._map(mapping)
 
     def set_voice(self, settings: VoiceSettings) -> None:
@@ -87,13 +88,17 @@ class Guise:
         return self._wish("voice", {"preset": settings.preset}, voice=settings, fallback_voice=settings)
 
     def set_passthrough(self, *, face: bool, voice: bool) -> None:
-        """Send the raw picture or voice, or stop it. Raises Forbidden "passthrough_not_granted"."""
+        """Send the raw picture or voice, or stop it. Raises Forbidden "passthrough_not_granted".
+
+        With a mapping the picture never is raw as a whole: the others are, where the mapping leaves them as they are.
+        """
         if (face or voice) and not self._grants.passthrough:
             raise Forbidden("passthrough_not_granted", "This link does not allow your own face or voice to be sent.")
-        changes: dict[str, Any] = {"passthrough_face": face, "passthrough_voice": voice}
-        if not face and self.mapping != (covered := face_mapping.covered(self.mapping)):
-            self.mapping, changes["mapping"] = covered, face_mapping.blurred(self._wishes.mapping)
-        self._wish("passthrough", {"face": face, "voice": voice}, **changes)
+        if self._wishes.passthrough_face and not face:
+            self.mapping = face_mapping.covered(self.mapping)
+        mapping = face_mapping.followed(self._wishes.mapping, self.mapping.others, passing=face)
+        fields = {"face": face, "voice": voice}
+        self._wish("passthrough", fields, passthrough_face=face, passthrough_voice=voice, mapping=mapping)
 
     def set_muted(self, *, audio: bool, video: bool) -> None:
         """Send silence for the voice, the card for the picture."""
@@ -146,6 +151,7 @@ class Guise:
 
     def _map(self, mapping: CallMapping) -> None:
         resolved = face_mapping.resolved(mapping, self._source_of)
+        resolved = face_mapping.followed(resolved, mapping.others, passing=self._wishes.passthrough_face)
         self.mapping = mapping
         self._wish("mapping", face_mapping.audited(mapping), mapping=resolved)
 

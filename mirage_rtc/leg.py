@@ -216,7 +216,7 @@ class Leg:
     def _apply_switches(self, wishes: Wishes) -> None:
         self.video.gate.passthrough = wishes.passthrough_face
         self.video.gate.badge = wishes.badge
-        self.video.mixed = wishes.mapping is not None and wishes.mapping.others == "passthrough"
+        self.video.mixed = wishes.mapping is not None
         self.video.muted = wishes.muted_video
         self.audio.gate.passthrough = wishes.passthrough_voice
         self.audio.gate.muted = wishes.muted_audio

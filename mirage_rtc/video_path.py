@@ -67,7 +67,7 @@ class VideoPath:
         self.seat = seat
         self.gate = gate
         self.muted = False
-        self.mixed = False  # even while passthrough is on, pictures go through the lane: some faces are covered
+        self.mixed = False  # there is a mapping: even while passthrough is on, pictures go through the lane
         self.size_px = DEFAULT_SIZE_PX
         self.arrivals = Rolling(clock)
         self.cpu_ms = Rolling(clock)

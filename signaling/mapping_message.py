@@ -35,7 +35,7 @@ class MappingChoice(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_
 
 
 class SetMapping(MappingChoice, tag="set_mapping", forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Follow this mapping from the next picture on. "passthrough" needs the grant, and passthrough on for the face."""
+    """Follow this mapping from the next picture. "passthrough" needs the grant; while it is off, others are blurred."""
 
 
 def to_call(message: MappingChoice) -> CallMapping:

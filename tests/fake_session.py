@@ -128,9 +128,7 @@ class FakeCall:
         self.change(identity=identity_id)
 
     async def set_mapping(self, mapping: CallMapping) -> None:
-        face_mapping.require_allowed(
-            mapping, recognises=True, granted=self.grants.passthrough, passing=self._state.passthrough_face
-        )
+        face_mapping.require_allowed(mapping, recognises=True, granted=self.grants.passthrough)
         self.change(mapping=mapping)
 
     async def set_voice(self, settings: VoiceSettings) -> None:

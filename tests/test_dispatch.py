@@ -116,16 +116,16 @@ async def test_every_change_is_followed_by_the_state(tmp_path: Path) -> None:
 
 
 async def test_a_mapping_is_handed_to_the_session_and_shown(tmp_path: Path) -> None:
-    """Leaving others alone is refused without passthrough, with a code, and the call goes on as before."""
+    """Leaving others alone is refused without the grant, with a code, and the call goes on as before."""
     entries = [{"reference": "portrait:1", "wears": "mask:two", "threshold": 0.5}]
-    async with wire_server(tmp_path) as server, server.greeted(await server.join(passthrough=True)) as socket:
+    async with wire_server(tmp_path) as server, server.greeted(await server.join()) as socket:
         await socket.send_json({"type": "set_mapping", "entries": entries})
         state = await until(socket, "state")
         assert (state["mapping"], state["can_map"]) == ({"entries": entries, "others": "blur", "lock": True}, True)
         await socket.send_json({"type": "set_mapping", "entries": entries, "others": "passthrough"})
         error = await until(socket, "error")
-        assert (error["code"], error["about"]) == ("mapping_needs_passthrough", "set_mapping")
-        await socket.send_json({"type": "set_passthrough", "face": True, "voice": False})
+        assert (error["code"], error["about"]) == ("passthrough_not_granted", "set_mapping")
+    async with wire_server(tmp_path) as server, server.greeted(await server.join(passthrough=True)) as socket:
         await socket.send_json({"type": "set_mapping", "entries": [], "others": "passthrough", "lock": False})
         while (state := await until(socket, "state"))["mapping"]["others"] != "passthrough":
             pass

@@ -1,5 +1,7 @@
 """A mapping in ids: what it may ask for, what the lane makes of it, and that it only ever shows less."""
 
+from dataclasses import replace as replaced
+
 import pytest
 from msgspec.structs import replace
 
@@ -20,10 +22,10 @@ def source_of(identity_id: str) -> IdentitySource:
     return IdentitySource(kind="mask" if kind == "mask" else "portrait", name=identity_id)
 
 
-def refusal(mapping: CallMapping, *, recognises: bool = True, granted: bool = True, passing: bool = True) -> str | None:
+def refusal(mapping: CallMapping, *, recognises: bool = True, granted: bool = True) -> str | None:
     """The code with which a mapping is refused."""
     try:
-        face_mapping.require_allowed(mapping, recognises=recognises, granted=granted, passing=passing)
+        face_mapping.require_allowed(mapping, recognises=recognises, granted=granted)
     except MirageError as error:
         return error.code if error.sentence.endswith(".") else error.sentence
     return None
@@ -49,13 +51,12 @@ def test_a_person_stands_in_a_mapping_once() -> None:
     assert refusal(CallMapping(entries=(ADA, BOB, ADA))) == "mapping_twice"
 
 
-def test_others_are_left_alone_only_under_a_passthrough_that_is_granted_and_on() -> None:
-    """Each alone is not enough."""
+def test_others_are_to_be_left_alone_only_where_that_is_granted() -> None:
+    """Nobody is before it is switched on: what the lane follows says so."""
     bare = CallMapping(entries=(ADA,), others="passthrough")
-    assert refusal(bare, granted=False, passing=False) == "passthrough_not_granted"
-    assert refusal(bare, granted=True, passing=False) == "mapping_needs_passthrough"
+    assert refusal(bare, granted=False) == "passthrough_not_granted"
     with pytest.raises(Forbidden):
-        face_mapping.require_allowed(bare, recognises=True, granted=False, passing=True)
+        face_mapping.require_allowed(bare, recognises=True, granted=False)
     assert refusal(bare) is None
 
 
@@ -117,12 +118,15 @@ def test_all_that_is_gone_leaves_a_mapping_at_once() -> None:
 
 def test_what_the_lane_follows_is_covered_without_asking_for_anybody() -> None:
     """Nothing is resolved: who is gone cannot keep others uncovered."""
-    followed = face_mapping.resolved(CallMapping(entries=(ADA,), others="passthrough"), source_of)
-    assert followed is not None
-    covered = face_mapping.blurred(followed)
+    bare = face_mapping.resolved(CallMapping(entries=(ADA,), others="passthrough"), source_of)
+    assert bare is not None
+    covered = face_mapping.followed(bare, "passthrough", passing=False)
     assert covered is not None
-    assert (covered.faces, covered.others) == (followed.faces, "blur")
-    assert face_mapping.blurred(None) is None
+    assert (covered.faces, covered.others) == (bare.faces, "blur")
+    assert face_mapping.followed(bare, "passthrough", passing=True) is bare
+    assert face_mapping.followed(covered, "passthrough", passing=True) == bare
+    assert face_mapping.followed(bare, "swap", passing=False) == replaced(bare, others="swap")
+    assert face_mapping.followed(None, "passthrough", passing=True) is None
 
 
 def test_a_passthrough_that_is_withdrawn_covers_others() -> None:

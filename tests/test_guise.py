@@ -182,6 +182,32 @@ async def test_passthrough_ends_and_a_mapping_shrinks_when_two_of_its_faces_are_
     assert [event for event, _ in fitting.events] == ["passthrough", "mapping", "passthrough", "mapping"]
 
 
+async def test_with_a_mapping_passthrough_is_for_others_and_ends_with_it(fitting: Fitting) -> None:
+    """Chosen before the switch they are blurred until it is on; who switches the mapping off is not raw by that."""
+    guise = fitting.guise()
+    people = (MappedPerson(reference=await fitting.portrait(), wears="mask:b"),)
+    bare = CallMapping(entries=people, others="passthrough")
+    guise.set_mapping(bare)
+    followed = []
+    for face, voice in ((False, True), (True, True), (False, True)):
+        guise.set_passthrough(face=face, voice=voice)
+        followed.append((guise.mapping.others, guise.wishes.mapping and guise.wishes.mapping.others))
+    assert followed == [("passthrough", "blur"), ("passthrough", "passthrough"), ("blur", "blur")]
+
+    guise.set_mapping(bare)
+    guise.set_passthrough(face=True, voice=True)
+    fitting.events.clear()
+    guise.set_mapping(CallMapping(entries=people, others="blur"))
+    assert guise.wishes.passthrough_face
+    guise.set_mapping(CallMapping())
+    assert (guise.wishes.mapping, guise.wishes.passthrough_face, guise.wishes.passthrough_voice) == (None, False, True)
+    assert [event for event, _ in fitting.events] == ["mapping", "passthrough", "mapping"]
+    assert fitting.events[1][1] == {"face": False, "voice": True}
+    guise.set_passthrough(face=True, voice=False)
+    guise.set_mapping(CallMapping())
+    assert guise.wishes.passthrough_face
+
+
 async def test_without_an_engine_that_recognises_there_is_no_mapping(fitting: Fitting) -> None:
     """Refused with a sentence; with one that was set the lane's fall is told once each time."""
     guise = fitting.guise()

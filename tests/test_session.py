@@ -7,15 +7,27 @@ import pytest
 
 from mirage_rtc.errors import BadInput, Forbidden, NotFound, Unavailable
 from mirage_rtc.face_mapping import CallMapping, MappedPerson
+from mirage_rtc.gate import PictureKind
 from mirage_rtc.grants import Grants
 from mirage_rtc.session_events import Closed, DegradeWanted, Notice, SessionEvent, StateChanged
-from models.engines import EnhancerWish, VoiceSettings
+from mirage_rtc.video_path import VideoPath
+from models.engines import EnhancerWish, Others, VoiceSettings
 from tests.call_client import caller
 from tests.call_parts import FORM, SHADE_A, SHADE_B, TELLING, picture, portrait_png, registry
 
 
 def _near(shade: int, other: int) -> bool:
     return abs(shade - other) < 12
+
+
+async def _halves(path: VideoPath, capture_s: float, kind: PictureKind) -> tuple[int, ...]:
+    """The shades of the left and the right half of the next picture of a kind, for a raw grey of 128."""
+    path.push(lambda: picture(128), size_px=(64, 64), capture_s=capture_s, is_cheap=True)
+    async with asyncio.timeout(30):
+        while (safe := await path.next()).kind != kind:
+            pass
+    seen = (int(safe.i420[20, 10]), int(safe.i420[20, 50]))
+    return tuple(min((SHADE_A, SHADE_B, 128), key=lambda shade: abs(shade - at)) for at in seen)
 
 
 async def test_a_call_returns_the_swapped_picture_and_the_converted_voice(tmp_path: Path) -> None:
@@ -232,36 +244,49 @@ async def test_a_mapping_is_followed_remembered_and_shrinks_with_what_is_removed
 
 
 async def test_others_are_left_alone_only_while_passthrough_is_on(tmp_path: Path) -> None:
-    """Refused before; then the raw half of the picture comes and goes with it, and the mapped half never is raw."""
+    """Covered before; then the raw half of the picture comes and goes with it, and the mapped half never is raw."""
     async with registry(tmp_path, face=TELLING) as (calls, vault):
         session = await calls.admit(subject="x", grants=Grants(passthrough=True))
         card = await vault.enroll("x", [portrait_png(90)], FORM)
         bare = CallMapping(entries=(MappedPerson(reference=card.id, wears="mask:b"),), others="passthrough")
-        with pytest.raises(BadInput) as early:
-            await session.set_mapping(bare)
-        session.set_passthrough(face=True, voice=False)
-        chunks = session.open_chunks()
-        path = chunks.leg.video
-        generation = path.gate.generation
         await session.set_mapping(bare)
-        assert path.gate.generation > generation
-        path.push(lambda: picture(128), size_px=(64, 64), capture_s=1.0, is_cheap=True)
-        async with asyncio.timeout(10):
-            while (mixed := await path.next()).kind != "passthrough":
-                pass
-        generation = path.gate.generation
-        session.set_passthrough(face=False, voice=False)
-        path.push(lambda: picture(128), size_px=(64, 64), capture_s=2.0, is_cheap=True)
-        async with asyncio.timeout(10):
-            while (covered := await path.next()).kind != "live":
-                pass
+        path = session.open_chunks().leg.video
+        generations, halves = [path.gate.generation], [await _halves(path, 1.0, "live")]
+        for step, face in enumerate((True, False)):
+            session.set_passthrough(face=face, voice=False)
+            generations.append(path.gate.generation)
+            halves.append(await _halves(path, 2.0 + step, "passthrough" if face else "live"))
 
-    assert early.value.code == "mapping_needs_passthrough"
-    assert _near(int(mixed.i420[20, 10]), SHADE_B)
-    assert _near(int(mixed.i420[20, 50]), 128)
-    assert path.gate.generation > generation
-    assert _near(int(covered.i420[20, 50]), SHADE_B)
+    covered = (SHADE_B, SHADE_B)
+    assert halves == [covered, (SHADE_B, 128), covered]
+    assert generations == sorted(set(generations))
     assert session.state().mapping.others == "blur"
+
+
+@pytest.mark.parametrize("how", ["removed", "blur", "swap", "off"])
+async def test_who_is_mapped_stays_covered_under_passthrough_whatever_becomes_of_the_mapping(
+    tmp_path: Path, how: str
+) -> None:
+    """The portrait is removed, others are covered again, or all is switched off, which ends passthrough too."""
+    async with registry(tmp_path, face=TELLING) as (calls, vault):
+        session = await calls.admit(subject="x", grants=Grants(passthrough=True))
+        card = await vault.enroll("x", [portrait_png(90)], FORM)
+        entries = (MappedPerson(reference=card.id, wears="mask:b"),)
+        await session.set_mapping(CallMapping(entries=entries, others="passthrough"))
+        session.set_passthrough(face=True, voice=False)
+        path = session.open_chunks().leg.video
+        mixed = await _halves(path, 1.0, "passthrough")
+        if how == "removed":
+            vault.remove("x", card.id)
+            await calls.forget_identity(card.id)
+        else:
+            others: Others = "blur" if how == "blur" else "swap"
+            await session.set_mapping(CallMapping(entries=() if how == "off" else entries, others=others))
+        after = await _halves(path, 2.0, "live")
+
+    assert mixed == (SHADE_B, 128)
+    assert 128 not in after
+    assert session.state().passthrough_face == (how != "off")
 
 
 async def test_a_lane_that_falls_back_to_an_engine_that_recognises_nobody_is_told_once(tmp_path: Path) -> None:

@@ -36,12 +36,12 @@ export function withLine(mapping, reference, wears) {
   return { ...mapping, entries, others: isPlain(mapping) ? "blur" : mapping.others };
 }
 
-/** @param {Mapping} mapping @param {boolean} canMap */
-export function mappingWords(mapping, canMap) {
+/** @param {Mapping} mapping @param {boolean} canMap @param {boolean} passing whether passthrough is on for the face */
+export function mappingWords(mapping, canMap, passing) {
   if (isPlain(mapping)) return "everybody wears the chosen face";
   if (!canMap) return "nobody can be recognised now: everybody is covered";
   const count = mapping.entries.length;
-  const others = { blur: "others blurred", swap: "others in the chosen face", passthrough: "others as they are" }[mapping.others];
+  const others = { blur: "others blurred", swap: "others in the chosen face", passthrough: passing ? "others as they are" : "others blurred until passthrough is on" }[mapping.others];
   return `${count || "no"} ${count === 1 ? "person" : "people"} known, ${others}`;
 }
 
@@ -74,7 +74,7 @@ export class MappingPanel {
     const canMap = server?.can_map === true;
     this.mapping = complete(server?.mapping);
     this.panel.hidden = !canMap && isPlain(this.mapping);
-    say(find("mapping-words", HTMLSpanElement), mappingWords(this.mapping, canMap));
+    say(find("mapping-words", HTMLSpanElement), mappingWords(this.mapping, canMap, server?.passthrough_face === true));
     say(find("mapping-hint", HTMLParagraphElement), people.length
       ? "Who looks like a portrait wears what you choose for them. Whoever is not surely recognised is blurred."
       : "Add a portrait of each person first: by it they are recognised.");
@@ -85,10 +85,7 @@ export class MappingPanel {
       image.hidden = !source;
     }
     const bare = this.others.querySelector('[value="passthrough"]');
-    if (bare instanceof HTMLOptionElement) {
-      bare.hidden = welcome?.grants.passthrough !== true;
-      bare.disabled = server?.passthrough_face !== true;
-    }
+    if (bare instanceof HTMLOptionElement) bare.hidden = welcome?.grants.passthrough !== true;
     this.#show();
     for (const select of this.panel.querySelectorAll("select")) select.disabled = state.socket !== "up";
     this.others.disabled ||= isPlain(this.mapping);

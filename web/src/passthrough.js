@@ -2,6 +2,7 @@
 /** The only way to be shown undisguised: granted by the link, switched on behind a second question, red while it lasts. */
 
 import { find, say } from "./dom.js";
+import { rawWords } from "./words.js";
 
 export class Passthrough {
   /** @param {import("./store.js").Store} store @param {(on: boolean) => void} ask */
@@ -42,9 +43,9 @@ export class Passthrough {
     this.toggle.checked = this.on;
     this.toggle.disabled = state.socket !== "up";
     find("passthrough-row", HTMLLabelElement).hidden = !welcome?.grants.passthrough;
-    const what = face && voice ? "Your real face and voice are" : face ? "Your real face is" : "Your real voice is";
-    say(find("red-alert-words", HTMLElement), this.on ? `${what} being sent, undisguised.` : "");
-    find("red-alert", HTMLDivElement).hidden = !this.on;
-    document.body.dataset.raw = this.on ? "yes" : "no";
+    const raw = server ? rawWords(server) : "";
+    say(find("red-alert-words", HTMLElement), raw && `${raw} being sent, undisguised.`);
+    find("red-alert", HTMLDivElement).hidden = !raw;
+    document.body.dataset.raw = raw ? "yes" : "no";
   }
 }

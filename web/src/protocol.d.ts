@@ -253,7 +253,7 @@ export interface SetIdentity {
   identity: string;
 }
 
-/** Follow this mapping from the next picture on. "passthrough" needs the grant, and passthrough on for the face. */
+/** Follow this mapping from the next picture. "passthrough" needs the grant; while it is off, others are blurred. */
 export interface SetMapping {
   type: "set_mapping";
   entries?: (MappingEntry)[];

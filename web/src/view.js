@@ -17,7 +17,7 @@
  */
 
 import { find, say } from "./dom.js";
-import { ACTION_WORDS, cardFor, connectionWords, consentWords, engineWords, stateWords } from "./words.js";
+import { ACTION_WORDS, cardFor, connectionWords, consentWords, engineWords, rawFace, stateWords } from "./words.js";
 
 /**
  * @typedef {import("./store.js").PageState} PageState
@@ -84,7 +84,7 @@ export class View {
     pill.dataset.tone = connection.tone;
     say(find("engines", HTMLParagraphElement), engineWords(state.engines, state.server));
     say(find("consent-words", HTMLParagraphElement), consentWords(state));
-    const raw = state.server?.passthrough_face === true;
+    const raw = rawFace(state.server) !== "nobody";
     say(find("after-words", HTMLSpanElement), raw ? "After, undisguised" : "After, what the server returns");
     document.title = state.phase === "live" ? `Live · ${headline} · Mirage` : "Mirage";
   }

@@ -40,9 +40,8 @@ function liveWords(state, server) {
 
 /** @param {PageState} state @param {import("./protocol.js").CallState} server */
 function pictureWords(state, server) {
-  if (server.passthrough_face && server.passthrough_voice) return "Your real face and voice are being sent.";
-  if (server.passthrough_face) return "Your real face is being sent.";
-  if (server.passthrough_voice) return "Your real voice is being sent.";
+  const raw = rawWords(server);
+  if (raw) return `${raw} being sent.`;
   if (!state.hasCamera) return "You are heard, not seen.";
   if (server.muted_video) return "Camera off: a card is shown.";
   switch (server.picture) {
@@ -53,6 +52,26 @@ function pictureWords(state, server) {
   }
 }
 
+/**
+ * Whose real face passthrough sends: with people named, theirs stays covered, and it is for the others alone.
+ * @param {import("./protocol.js").CallState | null} server @returns {"mine" | "others" | "nobody"}
+ */
+export function rawFace(server) {
+  if (!server?.passthrough_face) return "nobody";
+  const mapping = complete(server.mapping);
+  if (isPlain(mapping)) return "mine";
+  return mapping.others === "passthrough" ? "others" : "nobody";
+}
+
+/** What passthrough sends, to stand before "being sent"; empty while nothing is raw. @param {import("./protocol.js").CallState} server */
+export function rawWords(server) {
+  const face = rawFace(server);
+  const voice = server.passthrough_voice;
+  if (face === "mine") return voice ? "Your real face and voice are" : "Your real face is";
+  if (face === "others") return `The real faces of all who are not named${voice ? ", and your real voice," : ""} are`;
+  return voice ? "Your real voice is" : "";
+}
+
 /** @param {PageState} state @param {import("./protocol.js").CallState} server */
 function coveredWords(state, server) {
   if (engineDown(state)) return "Covered: the engine restarts.";
@@ -61,7 +80,8 @@ function coveredWords(state, server) {
 
 /** @param {PageState} state @param {import("./protocol.js").CallState} server */
 function faceDetail(state, server) {
-  if (server.passthrough_face) return "Switch passthrough off to be covered again.";
+  const raw = rawFace(server);
+  if (raw !== "nobody") return `Switch passthrough off ${raw === "mine" ? "to be covered again" : "to cover them again"}.`;
   if (!state.hasCamera) return "";
   if (server.picture === "card" && engineDown(state)) return "You appear again by yourself when it runs.";
   if (server.picture === "card" && !server.muted_video) return "Look into the camera; you appear again when your face is found.";

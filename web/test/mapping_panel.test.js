@@ -20,11 +20,13 @@ test("a line is changed in its place and keeps its threshold; what others wear s
 
 test("the words say what is done with others, and promise no recognition where there is none", () => {
   const one = withLine(PLAIN, "portrait:a", "mask:x");
-  assert.equal(mappingWords(PLAIN, true), "everybody wears the chosen face");
-  assert.equal(mappingWords(one, true), "1 person known, others blurred");
-  assert.equal(mappingWords({ ...one, others: "passthrough" }, true), "1 person known, others as they are");
-  assert.match(mappingWords(one, false), /everybody is covered/);
-  assert.equal(mappingWords({ ...PLAIN, others: "blur" }, true), "no people known, others blurred");
+  assert.equal(mappingWords(PLAIN, true, false), "everybody wears the chosen face");
+  assert.equal(mappingWords(one, true, true), "1 person known, others blurred");
+  const bare = { ...one, others: "passthrough" };
+  assert.equal(mappingWords(bare, true, true), "1 person known, others as they are");
+  assert.equal(mappingWords(bare, true, false), "1 person known, others blurred until passthrough is on");
+  assert.match(mappingWords(one, false, false), /everybody is covered/);
+  assert.equal(mappingWords({ ...PLAIN, others: "blur" }, true, false), "no people known, others blurred");
 });
 
 test("several pictures are named by number, as the server speaks of them", () => {

@@ -27,6 +27,18 @@ test("every way of being undisguised is said, and then no cover of the face is p
   }
 });
 
+test("with people named passthrough is said to show the others, and nobody where nobody is left as they are", () => {
+  const named = (others, voice) => live({
+    passthrough_face: true, passthrough_voice: voice, picture: others === "blur" ? "live" : "passthrough",
+    mapping: { entries: [{ reference: "portrait:a", wears: "mask:a" }], others },
+  });
+  assert.equal(stateWords(named("passthrough", false)).headline, "The real faces of all who are not named are being sent.");
+  assert.match(stateWords(named("passthrough", true)).headline, /not named, and your real voice, are/);
+  assert.doesNotMatch(stateWords(named("passthrough", false)).detail, /does not leave/);
+  assert.equal(stateWords(named("blur", false)).headline, "Each appears as you chose.");
+  assert.equal(stateWords(named("blur", true)).headline, "Your real voice is being sent.");
+});
+
 test("covered and held are told apart, and silence is not called a disguise", () => {
   assert.equal(stateWords(live({ picture: "card" })).headline, "Covered: no face found.");
   const engines = { face_name: "mesh", face_state: "restarting", voice_name: "world", voice_state: "ready", ready: false };
