@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip("torch")
 
+import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
@@ -19,7 +20,7 @@ from mirage_rtc import voice_commands
 from mirage_rtc.voice_commands import run_graph
 from mirage_rtc.voice_options import VoiceOptions
 from models.convert.onnx_export import WEIGHTS_NAME
-from models.convert.voice_import import TOLERANCE, VoiceExtras, import_voice
+from models.convert.voice_import import TOLERANCE, VoiceExtras, compare, import_voice
 from models.voice_graph import LADDER
 from models.voice_probe import decoder_probe, latent_probe
 from models.voice_refusal import VoiceRefused
@@ -153,6 +154,18 @@ def test_a_graph_that_differs_is_not_stored(tmp_path: Path) -> None:
         imported(voice_file(tmp_path), store, run=off)
     assert caught.value.code == "graph_differs"
     assert [path.name for path in store.root.iterdir()] == [".lock"]
+
+
+def test_a_difference_counts_against_what_differs() -> None:
+    """Latents and features reach 70, where float32 rounds by more than 1e-4; sound and salience stay within 1."""
+
+    def off(_path: Path, given: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+        return given["wanted"] + np.float32(1.5 * TOLERANCE)
+
+    large, small = torch.tensor([[66.9, -0.2]]), torch.tensor([[0.9, -0.2]])
+    assert compare(large, Path("latent.onnx"), {"wanted": large}, off) == pytest.approx(2.24e-6, rel=0.1)
+    with pytest.raises(VoiceRefused, match=r"differs from the network by 0\.00015"):
+        compare(small, Path("decoder.onnx"), {"wanted": small}, off)
 
 
 def test_an_index_and_a_pitch_are_stored_with_the_voice(stored: tuple[VoiceStore, VoiceRecord]) -> None:
