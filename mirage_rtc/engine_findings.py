@@ -1,6 +1,7 @@
 """What `mirage-rtc doctor` says of the engines: which would run and why, on what runtime, on what card.
 
-No network is loaded: whether one answers well on a GPU is tried at the server's start, which says what it concluded.
+No network is loaded but one of one node, on a GPU: whether the others answer well there is tried at the server's start,
+which says what it concluded.
 Called by `doctor` once numpy, OpenCV and LiteRT are known to import.
 """
 
@@ -73,12 +74,15 @@ def _tensorrt(config: Config, listed: list[Provider]) -> Iterator[Finding]:
     """Its provider is listed wherever ONNX Runtime was built with it; NVIDIA's library is what runs."""
     if config.gpu_runtime != "tensorrt":
         return
-    found = engine_cache.tensorrt_version()
-    if found and "tensorrt" in listed:
+    found, obstacle = engine_cache.tensorrt_version(), runtime.obstacle("tensorrt")
+    if found and not obstacle:
         yield Finding(grade="ok", what=f"TensorRT {found}; its engines are kept in {config.data_dir / 'compiled'}")
         return
-    lacks = "ONNX Runtime has no provider for it" if found else "libnvinfer is not found"
-    mend = "install NVIDIA's TensorRT with the CUDA version of onnxruntime-gpu, or set MIRAGE_GPU_RUNTIME=cuda"
+    if "tensorrt" not in listed:
+        lacks = "ONNX Runtime has no provider for it"
+    else:
+        lacks = "ONNX Runtime cannot load it" if found else "libnvinfer is not found"
+    mend = f"{obstacle or 'Put TensorRT on LD_LIBRARY_PATH.'} Or set MIRAGE_GPU_RUNTIME=cuda"
     yield Finding(grade="note", what=f"TensorRT was asked for and {lacks}; CUDA is taken", mend=mend)
 
 
@@ -90,6 +94,9 @@ def _gpu() -> Iterator[Finding]:
         if not runtime.available("cuda"):
             mend = "run `pip uninstall onnxruntime`, then `pip install '.[cuda]'`"
             yield Finding(grade="note", what="the GPU is idle: this ONNX Runtime has no CUDA", mend=mend)
+        elif runtime.obstacle("cuda"):
+            mend = runtime.obstacle("cuda")
+            yield Finding(grade="note", what="the GPU is idle: ONNX Runtime cannot use it", mend=mend)
     elif shutil.which("nvidia-smi") or runtime.available("cuda"):
         mend = "run `nvidia-smi`: it says what is wrong with the driver; `pip install nvidia-ml-py` lets Mirage see it"
         yield Finding(grade="note", what="GPU: none that can be asked, though something of NVIDIA's is here", mend=mend)

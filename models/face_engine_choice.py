@@ -17,7 +17,7 @@ from models.graph_opener import FACES, GpuRuntime, GraphOpener
 from models.mesh_face_engine import MeshFaceEngine
 from models.neural_face_catalog import ARCFACE_CONTRACT, ARCFACE_R50, SCRFD_10G, SCRFD_CONTRACT
 from models.neural_face_engine import NeuralFaceEngine
-from models.runtime import NetworkError, available
+from models.runtime import NetworkError, available, obstacle
 from models.scrfd import FAST_PX, THOROUGH_PX, Scrfd
 from models.static_graph import StaticShapes
 from models.store import ModelMissing, Store
@@ -54,7 +54,7 @@ def planned_engine(
         needs = _needs(choice, _store(store_root, elsewhere), options)
     except (ModelMissing, NetworkError) as refused:
         return MeshFaceEngine.name, refused.sentence
-    return NeuralFaceEngine.name, f"{needs.swappers[0].name} on {needs.gpu or 'cpu'}"
+    return NeuralFaceEngine.name, " ".join([f"{needs.swappers[0].name} on {needs.gpu or 'cpu'}", *needs.idle])
 
 
 def _store(store_root: str, elsewhere: Sequence[str]) -> Store:
@@ -69,24 +69,37 @@ def _embedded(store_root: str, why: str) -> MeshFaceEngine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Needs:
-    """What the neural engine must have: files that are whole, and what runs them; `gpu` None is the CPU."""
+    """What the neural engine must have: files that are whole, and what runs them; `gpu` None is the CPU.
+
+    `idle` says why a GPU, or TensorRT on it, is not used although ONNX Runtime was built for it.
+    """
 
     store: Store
     swappers: Sequence[Path]
     detector: Path
     encoder: Path
     gpu: GpuRuntime | None
+    idle: tuple[str, ...] = ()
 
 
 def _needs(choice: Choice, store: Store, options: FaceOptions) -> _Needs:
     """Raises `ModelMissing` or `NetworkError` with what is in the way: cheap questions first."""
     swappers = swapper_choice.files(store, options.swapper)
-    gpu = options.gpu_runtime if available("cuda") else None
+    detector, encoder = store.path(SCRFD_10G), store.path(ARCFACE_R50)
+    gpu, idle = _gpu(options.gpu_runtime)
     if gpu is None and choice == "auto":
-        raise NetworkError("this ONNX Runtime has no GPU, and on a CPU the neural engine takes seconds a frame")
-    return _Needs(
-        store=store, swappers=swappers, detector=store.path(SCRFD_10G), encoder=store.path(ARCFACE_R50), gpu=gpu
-    )
+        sentence = "this ONNX Runtime has no GPU, and on a CPU the neural engine takes seconds a frame."
+        raise NetworkError(" ".join([sentence, *idle]))
+    return _Needs(store=store, swappers=swappers, detector=detector, encoder=encoder, gpu=gpu, idle=idle)
+
+
+def _gpu(wanted: GpuRuntime) -> tuple[GpuRuntime | None, tuple[str, ...]]:
+    """What runs networks on the GPU here, None where nothing does, and what is in the way of something better."""
+    no_gpu = obstacle("cuda")
+    if no_gpu:
+        return None, (no_gpu,) if available("cuda") else ()
+    no_tensorrt = obstacle("tensorrt") if wanted == "tensorrt" else ""
+    return ("cuda", (no_tensorrt,)) if no_tensorrt else (wanted, ())
 
 
 def _neural(needs: _Needs, options: FaceOptions) -> NeuralFaceEngine:
@@ -100,5 +113,5 @@ def _neural(needs: _Needs, options: FaceOptions) -> NeuralFaceEngine:
     stage = EnhancerStage(swapper, enhancers)
     engine = NeuralFaceEngine(detector, encoder, swapper, edges=edges, enhancement=stage)
     engine.warm_up()
-    engine.why = " ".join([f"{path.name} on {opener.provider}", *masks, *added, *refused, *opener.said])
+    engine.why = " ".join([f"{path.name} on {opener.provider}", *masks, *added, *refused, *opener.said, *needs.idle])
     return engine

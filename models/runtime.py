@@ -1,12 +1,9 @@
-"""The inference runtimes: the only module that imports LiteRT and ONNX Runtime. Networks are loaded and run here.
+"""The inference runtimes: it and `onnx_provider` alone know LiteRT and ONNX Runtime. Networks are loaded and run here.
 
 Detectors, landmarkers and swappers take a `Network` or a `Graph` and know nothing of what runs it. ONNX Runtime is an
 extra, so it is imported when the first .onnx file is opened.
 """
 
-import contextlib
-import functools
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +16,8 @@ from models import graph_trial
 from models.graph_trial import Array
 from models.model_spec import GraphContract, TensorSpec
 from models.model_spec import Shape as OpenShape
+from models.network_error import NetworkError, SessionRefused, first_line
+from models.onnx_provider import available, loaded, obstacle, session_options, usable, version, with_provider
 from models.placement import ON_THE_CPU, ORT_NAMES, Placement, Provider, Shape, Shapes, providers
 
 __all__ = [
@@ -30,14 +29,17 @@ __all__ = [
     "OnnxGraph",
     "Placement",
     "Provider",
+    "SessionRefused",
     "Tensor",
     "available",
     "buffer",
     "first_line",
+    "obstacle",
     "open_session",
     "require",
     "run_options",
     "tensors_of",
+    "usable",
     "version",
 ]
 
@@ -45,15 +47,9 @@ Tensor = NDArray[np.float32]
 
 _DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(double)": "float64"}
 _DTYPES |= {f"tensor({name})": name for name in ("int8", "uint8", "int32", "int64", "bool")}
-_EXTRAS: dict[Provider, str] = {"cpu": "neural", "cuda": "cuda", "tensorrt": "cuda"}
-
-
-class NetworkError(RuntimeError):
-    """A network cannot be loaded or gives nonsense; `sentence` says what to do."""
-
-    def __init__(self, sentence: str) -> None:
-        super().__init__(sentence)
-        self.sentence = sentence
+BROKEN_ON_GPU = ("MatmulTransposeFusion",)
+"""Optimizers that spoil graphs in half precision on a GPU: this one moves a Cast out from between a Transpose and a
+product and forgets its operator set, so that no provider has a kernel for it (ONNX Runtime 1.31.1)."""
 
 
 class Network(Protocol):
@@ -136,20 +132,6 @@ class OnnxGraph:
             raise NetworkError(f"a network failed while it ran: {first_line(error)}") from error
 
 
-def available(provider: Provider) -> bool:
-    """Whether ONNX Runtime is installed here with that provider. The device behind it may still be absent."""
-    try:
-        runtime = _onnxruntime(provider)
-    except NetworkError:
-        return False
-    return ORT_NAMES[provider] in runtime.get_available_providers()
-
-
-def version(provider: Provider) -> str:
-    """ONNX Runtime's own version. Raises `NetworkError` where it is not installed."""
-    return str(_onnxruntime(provider).__version__)
-
-
 def open_session(
     path: Path,
     placement: Placement,
@@ -160,30 +142,31 @@ def open_session(
 ) -> Any:
     """An ONNX Runtime session, to be run by one thread only. `fixed` gives sizes to those that the graph only names.
 
-    `shapes` are all that it will run at, small to large. Raises `NetworkError`: no runtime, no such provider, no file,
-    no network, nodes that would fall back to the CPU, a run that cannot be captured.
+    `shapes` are all that it will run at, small to large. Raises `NetworkError`: no runtime, no such provider, no GPU
+    behind it, no file; `SessionRefused`: no network, nodes for the CPU, a run that cannot be captured.
     """
-    runtime, name = _onnxruntime(placement.provider), ORT_NAMES[placement.provider]
-    if name not in runtime.get_available_providers():
-        raise NetworkError(
-            f"{placement.provider} was asked for and this ONNX Runtime has no {name}: run `pip uninstall onnxruntime` "
-            f"and `pip install '.[{_EXTRAS[placement.provider]}]'`, which install the same module."
-        )
+    runtime, name = with_provider(placement.provider), ORT_NAMES[placement.provider]
     if content is None and not path.is_file():
         raise NetworkError(f"{path} is not there: `mirage-rtc models fetch {path.name}` gets it.")
-    if placement.provider != "cpu":
-        _preload()
-    options = _options(runtime, placement, fixed or {})
+    found = obstacle(placement.provider, placement.device)
+    if found:
+        raise NetworkError(found)
+    options = session_options(placement, fixed or {})
     try:
         source = str(path) if content is None else content
         # A provider that fails, in a run too, must not be replaced by the CPU's: the Python class does so by itself.
         session = runtime.InferenceSession(
-            source, options, providers=providers(placement, shapes), enable_fallback=False
+            source,
+            options,
+            providers=providers(placement, shapes),
+            enable_fallback=False,
+            disabled_optimizers=[] if placement.provider == "cpu" else BROKEN_ON_GPU,
         )
     except Exception as error:  # ONNX Runtime's own classes have no common root but this
-        raise NetworkError(
+        raise SessionRefused(
             f"{path} is not a network that ONNX Runtime can run on {placement.provider} ({first_line(error)}); "
-            f"`mirage-rtc models verify {path.name}` says whether it is damaged."
+            f"`mirage-rtc models verify {path.name}` says whether it is damaged.",
+            on_cpu="default CPU EP" in str(error),
         ) from error
     if session.get_providers()[0] != name:
         raise NetworkError(
@@ -194,7 +177,7 @@ def open_session(
 
 def buffer(placement: Placement, shape: Shape, dtype: str) -> Any:
     """Room for a tensor where the placement's networks run, made once and kept (an `OrtValue`)."""
-    values = _onnxruntime(placement.provider).OrtValue
+    values = loaded(placement.provider).OrtValue
     return values.ortvalue_from_shape_and_type(
         list(shape), np.dtype(dtype).type, placement.device_name, placement.device
     )
@@ -202,7 +185,7 @@ def buffer(placement: Placement, shape: Shape, dtype: str) -> Any:
 
 def run_options(placement: Placement, graph_id: int) -> Any:
     """Options of a run; a captured run is replayed by its `graph_id`, one for each shape of a session."""
-    options = _onnxruntime(placement.provider).RunOptions()
+    options = loaded(placement.provider).RunOptions()
     if placement.captured:
         options.add_run_config_entry("gpu_graph_id", str(graph_id))
     return options
@@ -222,11 +205,6 @@ def require(
     _require(path, "gives", read, contract.outputs)
 
 
-def first_line(error: Exception) -> str:
-    """What an exception says, short enough for a sentence."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
-
-
 def _load(path: Path, threads: int) -> Any:
     interpreter = Interpreter(model_path=str(path), num_threads=threads)
     interpreter.allocate_tensors()
@@ -235,39 +213,6 @@ def _load(path: Path, threads: int) -> Any:
 
 def _shape(detail: dict[str, Any]) -> Shape:
     return tuple(int(size) for size in detail["shape"])
-
-
-def _onnxruntime(provider: Provider) -> Any:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        sentence = f"ONNX Runtime is not installed here: run `pip install '.[{_EXTRAS[provider]}]'` in the clone."
-        raise NetworkError(sentence) from error
-    return onnxruntime
-
-
-@functools.cache
-def _preload() -> None:
-    """Load CUDA and cuDNN out of their wheels, where ONNX Runtime can (1.21 and newer); else the system's are found."""
-    import onnxruntime
-
-    preload = getattr(onnxruntime, "preload_dlls", None)
-    if preload is not None:
-        with contextlib.redirect_stdout(sys.stderr):  # it prints what it misses, and stdout is the server's link's
-            preload()
-
-
-def _options(runtime: Any, placement: Placement, fixed: Mapping[str, int]) -> Any:
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = placement.threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # what matters is raised; the rest is noise of old exporters
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    for name, size in fixed.items():
-        options.add_free_dimension_override_by_name(name, size)
-    if placement.provider != "cpu" and not placement.allow_cpu_nodes:
-        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-    return options
 
 
 def _described(tensor: Any) -> TensorSpec:

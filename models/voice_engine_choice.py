@@ -54,17 +54,18 @@ def _with_imported(choice: Choice, embedded: VoiceEngine, voices: ImportedVoices
     from models.rvc_voice_engine import RvcVoiceEngine
     from models.voice_pitch import pitch_in_words
 
-    on_gpu = runtime.available("cuda")
-    if not on_gpu and choice == "auto":
+    no_gpu = runtime.obstacle("cuda")
+    idle = f" {no_gpu}" if no_gpu and runtime.available("cuda") else ""
+    if no_gpu and choice == "auto":
         sentence = (
             "this ONNX Runtime has no GPU, and on a CPU a hop takes longer than it lasts; MIRAGE_VOICE_ENGINE=neural "
-            "offers them all the same"
+            f"offers them all the same.{idle}"
         )
         return VoiceRack(embedded, why=f"imported voices are not offered: {sentence}")
     if not runtime.available("cpu"):
         sentence = "ONNX Runtime is not installed here; `pip install '.[neural]'` in the clone does it"
         return VoiceRack(embedded, why=f"imported voices are not offered: {sentence}")
-    placement = runtime.Placement(provider="cuda", threads=1) if on_gpu else runtime.Placement(threads=2)
+    placement = runtime.Placement(threads=2) if no_gpu else runtime.Placement(provider="cuda", threads=1)
     engine: ImportedEngine = RvcVoiceEngine(voices.store, voices.networks, placement=placement)
-    why = f"imported voices on {placement.provider}; {pitch_in_words(voices.networks)}"
+    why = f"imported voices on {placement.provider}; {pitch_in_words(voices.networks)}{idle}"
     return VoiceRack(embedded, engine, edition=voices.edition, why=why)

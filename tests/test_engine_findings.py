@@ -33,10 +33,13 @@ def machine(
     installed: Sequence[str] = ("onnxruntime",),
     driver: str | None = None,
     tensorrt: str = "",
+    runs: Sequence[str] | None = None,
 ) -> None:
-    """As the parts of the machine would answer."""
+    """As the parts of the machine would answer; `runs` are the providers that run something, all that are listed."""
+    usable = listed if runs is None else runs
     monkeypatch.setattr(gpu_status, "device", lambda: card)
     monkeypatch.setattr(runtime, "available", lambda provider: provider in listed)
+    monkeypatch.setattr(runtime, "obstacle", lambda provider: "" if provider in usable else f"no {provider} here.")
     monkeypatch.setattr(engine_cache, "tensorrt_version", lambda: tensorrt)
     monkeypatch.setattr(shutil, "which", lambda name: driver)
     monkeypatch.setattr(importlib.metadata, "distributions", lambda name: iter([name] if name in installed else ()))
@@ -99,10 +102,13 @@ def test_a_gpu_is_named_with_its_memory(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_a_gpu_that_nobody_uses_is_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The CPU's ONNX Runtime on a machine with a card; a driver without a card that answers."""
+    """The CPU's ONNX Runtime on a machine with a card, the GPU's without CUDA; a driver without a card that answers."""
     machine(monkeypatch, card=CARD)
     idle = found(configuration(tmp_path), "the GPU is idle")
     assert (idle.grade, "'.[cuda]'" in idle.mend) == ("note", True)
+    machine(monkeypatch, card=CARD, listed=("cpu", "cuda"), runs=("cpu",))
+    broken = found(configuration(tmp_path), "the GPU is idle")
+    assert (broken.grade, broken.mend) == ("note", "no cuda here.")
     machine(monkeypatch, driver="/usr/bin/nvidia-smi")
     silent = found(configuration(tmp_path), "GPU: none")
     assert (silent.grade, "nvidia-smi" in silent.mend) == ("note", True)
@@ -136,6 +142,10 @@ def test_tensorrt_is_looked_for_when_it_was_asked_for(tmp_path: Path, monkeypatc
     assert "no provider" in found(config, "TensorRT").what
     machine(monkeypatch, card=CARD, listed=("cpu", "tensorrt"), installed=("onnxruntime-gpu",), tensorrt="101300")
     assert found(config, "TensorRT 101300").grade == "ok"
+    everything = ("cpu", "cuda", "tensorrt")
+    machine(monkeypatch, card=CARD, listed=everything, runs=("cpu", "cuda"), tensorrt="110400")
+    assert "cannot load it" in found(config, "TensorRT").what
+    assert "no tensorrt here." in found(config, "TensorRT").mend
 
 
 def test_an_opencv_with_a_gui_is_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

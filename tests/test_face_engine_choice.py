@@ -11,6 +11,7 @@ from models import face_engine_choice, swapper_choice
 from models.catalog import EMBEDDED
 from models.engines import FaceEngine, IdentitySource
 from models.face_engine_choice import Choice, open_face_engine, planned_engine
+from models.face_options import FaceOptions
 from models.model_spec import ModelSpec
 from models.neural_face_catalog import ARCFACE_R50, INSWAPPER_FP16, INSWAPPER_FP32, SCRFD_10G
 from tests.asset_frames import MODELS, picture, with_golden
@@ -69,6 +70,7 @@ def test_without_weights_it_is_the_embedded_engine_with_the_command(store: Path,
 def test_auto_never_takes_the_neural_engine_to_a_cpu(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With all the weights there: the embedded one, and the reason."""
     monkeypatch.setattr(face_engine_choice, "available", lambda _: False)
+    monkeypatch.setattr(face_engine_choice, "obstacle", lambda _: "no CUDA was built in")
     engine = open_face_engine("auto", str(weights))
     assert (engine.name, "no GPU" in why(engine)) == ("mesh", True)
 
@@ -77,6 +79,7 @@ def test_auto_never_takes_the_neural_engine_to_a_cpu(weights: Path, monkeypatch:
 def test_neural_runs_on_a_cpu_when_asked_for(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And swaps; it says which file it took, and where."""
     monkeypatch.setattr(face_engine_choice, "available", lambda _: False)
+    monkeypatch.setattr(face_engine_choice, "obstacle", lambda _: "no CUDA was built in")
     engine = open_face_engine("neural", str(weights))
     assert (engine.name, why(engine)) == ("neural", "inswapper_128_fp16.onnx on cpu")
     wearer = engine.open(max_faces=1)
@@ -88,10 +91,22 @@ def test_neural_runs_on_a_cpu_when_asked_for(weights: Path, monkeypatch: pytest.
 def test_auto_takes_it_where_a_gpu_is_and_falls_back_when_that_fails(
     weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A runtime that lists a GPU which is not there: no neural engine, the server's sentence says so."""
-    monkeypatch.setattr(face_engine_choice, "available", lambda _: True)
+    """A GPU that runs one node and no network: no neural engine, the server's sentence says so."""
+    monkeypatch.setattr(face_engine_choice, "obstacle", lambda _: "")
     engine = open_face_engine("auto", str(weights))
     assert (engine.name, "cuda" in why(engine)) == ("mesh", True)
+
+
+@with_golden
+def test_neural_runs_on_the_cpu_where_the_runtime_is_a_gpu_s_and_the_gpu_is_not_there(
+    weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it was asked for, with what keeps the GPU away; auto takes the embedded engine, for the same reason."""
+    monkeypatch.setattr(face_engine_choice, "available", lambda _: True)
+    monkeypatch.setattr(face_engine_choice, "obstacle", lambda _: "cuda lacks libcudnn.so.9.")
+    neural, auto = (open_face_engine(choice, str(weights)) for choice in ("neural", "auto"))
+    assert (neural.name, why(neural)) == ("neural", "inswapper_128_fp16.onnx on cpu cuda lacks libcudnn.so.9.")
+    assert (auto.name, why(auto).endswith(" cuda lacks libcudnn.so.9.")) == ("mesh", True)
 
 
 @with_golden
@@ -152,10 +167,16 @@ def test_weights_in_another_folder_are_used_where_they_lie(
 def test_what_would_run_is_told_without_loading_it(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """For the doctor: the same answer as the lane's, of files alone."""
     monkeypatch.setattr(face_engine_choice, "GraphOpener", None)
-    monkeypatch.setattr(face_engine_choice, "available", lambda provider: provider == "cuda")
+    monkeypatch.setattr(face_engine_choice, "obstacle", lambda provider: "" if provider == "cuda" else "no TensorRT.")
     assert planned_engine("auto", str(weights)) == ("neural", "inswapper_128_fp16.onnx on cuda")
+    tensorrt = FaceOptions(gpu_runtime="tensorrt")
+    planned = planned_engine("auto", str(weights), options=tensorrt)
+    assert planned == ("neural", "inswapper_128_fp16.onnx on cuda no TensorRT.")
+    monkeypatch.setattr(face_engine_choice, "obstacle", lambda _: "")
+    assert planned_engine("auto", str(weights), options=tensorrt)[1] == "inswapper_128_fp16.onnx on tensorrt"
     assert planned_engine("embedded", str(weights))[0] == "mesh"
     monkeypatch.setattr(face_engine_choice, "available", lambda _: False)
+    monkeypatch.setattr(face_engine_choice, "obstacle", lambda _: "no CUDA was built in")
     assert planned_engine("neural", str(weights)) == ("neural", "inswapper_128_fp16.onnx on cpu")
     name, why = planned_engine("auto", str(weights))
     assert (name, "no GPU" in why) == ("mesh", True)

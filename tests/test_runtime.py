@@ -1,6 +1,7 @@
 """The runtimes: LiteRT with Google's own networks, ONNX Runtime with graphs made here."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,7 +12,7 @@ from models import runtime
 from models.catalog import FACE_LANDMARKS
 from models.model_spec import GraphContract, TensorSpec
 from models.placement import ORT_NAMES
-from models.runtime import LiteRTNetwork, NetworkError, OnnxGraph, Placement, Provider
+from models.runtime import LiteRTNetwork, NetworkError, OnnxGraph, Placement, Provider, SessionRefused
 from tests.model_store import model_store
 from tests.onnx_writer import GraphWriter, affine_picture
 
@@ -161,12 +162,10 @@ def test_a_node_that_falls_back_to_the_cpu_is_an_error_unless_allowed(
     graph_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A provider that takes no node stands for the GPU: refused, and with leave it computes."""
-    monkeypatch.setitem(ORT_NAMES, "cuda", "AzureExecutionProvider")
-    monkeypatch.setattr(runtime, "providers", lambda placement, shapes: [("AzureExecutionProvider", {})])
-    if not runtime.available("cuda"):
-        pytest.skip("this ONNX Runtime has no provider that takes nothing")
-    with pytest.raises(NetworkError, match="CPU"):
+    gpu_that_takes_nothing(monkeypatch)
+    with pytest.raises(SessionRefused, match="CPU") as refused:
         OnnxGraph(graph_path, placement=Placement(provider="cuda"))
+    assert refused.value.on_cpu
     graph = OnnxGraph(graph_path, CONTRACT, placement=Placement(provider="cuda", allow_cpu_nodes=True))
     np.testing.assert_array_equal(graph.run({"x": ONES[None]})[0][0], 2 * ONES + RAMP)
 
@@ -212,25 +211,40 @@ def test_a_provider_that_fails_in_a_run_is_not_replaced_by_the_cpu(
     assert capfd.readouterr().out == ""
 
 
-def test_cuda_s_libraries_are_loaded_where_onnx_runtime_can_and_nothing_comes_to_stdout(
-    graph_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+def gpu_that_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A provider that loads and leaves every node to the CPU stands for the GPU."""
+    monkeypatch.setitem(ORT_NAMES, "cuda", "AzureExecutionProvider")
+    monkeypatch.setattr(runtime, "providers", lambda placement, _: [(ORT_NAMES[placement.provider], {})])
+    monkeypatch.setattr(runtime, "obstacle", lambda provider, device: "")
+    if not runtime.available("cuda"):
+        pytest.skip("this ONNX Runtime has no provider that takes nothing")
+
+
+def test_an_optimizer_that_spoils_half_precision_is_off_on_a_gpu_only(
+    graph_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Out of their wheels, once a process; the server's standard output holds its link alone."""
+    """A pitch network in half precision could not be loaded there, and with it no imported voice."""
     import onnxruntime
 
-    loads: list[int] = []
+    gpu_that_takes_nothing(monkeypatch)
+    off: list[Sequence[str]] = []
 
-    def preload() -> None:
-        loads.append(1)
-        print("Failed to load libcudnn")  # noqa: T201
+    class Watched(onnxruntime.InferenceSession):  # type: ignore[misc] # it ships no types
+        def __init__(self, *arguments: object, **options: Any) -> None:
+            off.append(options["disabled_optimizers"])
+            super().__init__(*arguments, **options)
 
-    monkeypatch.setattr(onnxruntime, "preload_dlls", preload)
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
-    runtime._preload.cache_clear()
-    for _ in range(2):
-        with pytest.raises(NetworkError, match="CPU"):
-            OnnxGraph(graph_path, placement=Placement(provider="cuda"))
-    assert len(loads) == 1
-    out, err = capfd.readouterr()
-    assert (out, "libcudnn" in err) == ("", True)
-    runtime._preload.cache_clear()
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Watched)
+    OnnxGraph(graph_path, placement=Placement(provider="cuda", allow_cpu_nodes=True))
+    OnnxGraph(graph_path)
+    assert list(map(list, off)) == [["MatmulTransposeFusion"], []]
+
+
+def test_a_gpu_that_runs_nothing_is_said_before_any_network_is_blamed(
+    graph_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without CUDA's libraries every network is refused, for nodes that only the CPU took: no help to anybody."""
+    gpu_that_takes_nothing(monkeypatch)
+    monkeypatch.setattr(runtime, "obstacle", lambda provider, device: f"{provider} {device} lacks libcudnn")
+    with pytest.raises(NetworkError, match="cuda 1 lacks libcudnn"):
+        OnnxGraph(graph_path, placement=Placement(provider="cuda", device=1))

@@ -88,14 +88,29 @@ def test_imported_voices_are_offered_where_they_are_wanted_and_can_run(tmp_path:
 def test_a_gpu_is_enough_for_auto(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What ONNX Runtime has decides; where it is not installed, that is said."""
     imported_lane.store(tmp_path, "grace")
-    monkeypatch.setattr("models.runtime.available", lambda provider: True)
+    monkeypatch.setattr("models.runtime.obstacle", lambda provider: "")
     rack = open_voice_engine("auto", str(tmp_path))
     assert rack.extras == ("rvc",)
     assert "imported voices on cuda" in rack.why
+    monkeypatch.undo()
     monkeypatch.setattr("models.runtime.available", lambda provider: False)
     rack = open_voice_engine("neural", str(tmp_path))
     assert rack.extras == ()
     assert "not installed" in rack.why
+
+
+def test_a_gpu_s_runtime_without_a_gpu_offers_no_voice_that_cannot_be_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ONNX Runtime lists CUDA wherever it was built with it: neural takes the CPU, and what is missing is told."""
+    imported_lane.store(tmp_path, "grace")
+    monkeypatch.setattr("models.runtime.available", lambda provider: True)
+    monkeypatch.setattr("models.runtime.obstacle", lambda provider: "cuda lacks libcudnn.so.9.")
+    auto, neural = (open_voice_engine(choice, str(tmp_path)) for choice in ("auto", "neural"))
+    assert (auto.extras, neural.extras) == ((), ("rvc",))
+    assert "imported voices on cpu" in neural.why
+    for rack in (auto, neural):
+        assert rack.why.endswith(" cuda lacks libcudnn.so.9.")
 
 
 def test_a_voice_whose_graphs_are_of_no_use_is_refused_when_it_is_loaded(tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ def imported(data_dir: Path, seconds: float) -> None:
     voices = ImportedVoices(data_dir)
     if not voices.offered():
         make_voice(data_dir)
-    provider: runtime.Provider = "cuda" if runtime.available("cuda") else "cpu"
+    provider: runtime.Provider = "cuda" if runtime.usable("cuda") else "cpu"
     placement = runtime.Placement(provider=provider, threads=1 if provider == "cuda" else 2)
     [name] = voices.store.voices()
     engine = RvcVoiceEngine(voices.store, voices.networks, placement=placement)

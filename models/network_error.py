@@ -1,0 +1,27 @@
+"""What a network that cannot be had is: an error with a sentence, and what of an exception goes into the sentence."""
+
+SAID_MAX = 400
+"""Characters of what a runtime says that go into a sentence."""
+
+
+class NetworkError(RuntimeError):
+    """A network cannot be loaded or gives nonsense; `sentence` says what to do."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+
+
+class SessionRefused(NetworkError):
+    """ONNX Runtime makes no session of a file. `on_cpu`: since nodes of it would run on the CPU, against the leave."""
+
+    def __init__(self, sentence: str, *, on_cpu: bool = False) -> None:
+        super().__init__(sentence)
+        self.on_cpu = on_cpu
+
+
+def first_line(error: Exception) -> str:
+    """What an exception says, short enough for a sentence: the end of it, since ONNX Runtime's begin with C++."""
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    said = line.rpartition(" was false. ")[2]
+    return said if len(said) <= SAID_MAX else f"... {said[4 - SAID_MAX :]}"

@@ -1,0 +1,29 @@
+"""What an exception says in a sentence of ours."""
+
+import pytest
+
+from models.network_error import SAID_MAX, first_line
+
+REASON = "Failed to find kernel for Cast(-1) (node:'/MatmulTransposeFusion/' ep:'CUDAExecutionProvider')."
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        f"/onnxruntime_src/transformer_memcpy.cc:467 bool onnxruntime::{'x' * 500}() status.IsOK() was false. {REASON}",
+        f"/onnxruntime_src/pybind_state.cc {'y' * 500} [ERROR] {REASON}",
+        f"{REASON}\n Version mismatch.\n Version mismatch.",
+    ],
+    ids=["check", "long", "lines"],
+)
+def test_the_reason_is_told_whatever_stands_before_it(said: str) -> None:
+    """ONNX Runtime begins with a path and a signature of C++, which are longer than a sentence."""
+    told = first_line(RuntimeError(said))
+    assert told.endswith(REASON)
+    assert len(told) <= SAID_MAX
+
+
+def test_what_says_nothing_is_named() -> None:
+    """By its kind."""
+    assert first_line(KeyError()) == "KeyError"
+    assert first_line(ValueError(" \n ")) == "ValueError"
