@@ -62,6 +62,27 @@ def test_products_go_to_half_and_what_is_sensitive_stays(tmp_path: Path) -> None
     onnx.checker.check_model(made)
 
 
+def test_a_cast_stands_before_a_transposition_not_between_it_and_a_product() -> None:
+    """ONNX Runtime's MatmulTransposeFusion makes a node of the other order that no GPU can run: RMVPE's last layer."""
+    nodes = [
+        onnx.helper.make_node("Tanh", ["x"], ["bent"]),
+        onnx.helper.make_node("Transpose", ["bent"], ["turned"], perm=[1, 0, 2]),
+        onnx.helper.make_node("Transpose", ["turned"], ["back"], perm=[1, 0, 2]),
+        onnx.helper.make_node("MatMul", ["back", "w"], ["product"]),
+        onnx.helper.make_node("Transpose", ["bent"], ["kept"], perm=[2, 1, 0]),
+        onnx.helper.make_node("Exp", ["kept"], ["grown"]),
+    ]
+    ends = [("product", [2, 4, 8]), ("grown", [8, 4, 2])]
+    values = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name, shape in ends]
+    given = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [2, 4, 8])
+    weights = onnx.numpy_helper.from_array(np.ones((8, 8), np.float32), "w")
+    graph = onnx.helper.make_graph(nodes, "g", [given], values, [weights])
+    made = halved(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8))
+    order = [node.op_type for node in made.graph.node]
+    assert order == ["Tanh", "Cast", "Transpose", "Transpose", "MatMul", "Transpose", "Exp", "Cast"]
+    onnx.checker.check_model(made)
+
+
 def test_a_network_that_bears_it_is_stored_with_its_figure(tmp_path: Path) -> None:
     """It runs, differs a little, and its numbers take half the room in the file that both share."""
     path, shared = exported(tmp_path, Small())

@@ -149,7 +149,23 @@ def _planned(model: onnx.ModelProto) -> tuple[onnx.ModelProto, set[int], set[str
         if (carried or _is_product(node, constants)) and floats.issuperset(node.output):
             half.add(place)
             halves |= set(node.output)
-    return made, half, floats
+    return made, half | _turned_for_half(known, half, floats), floats
+
+
+def _turned_for_half(graph: onnx.GraphProto, half: set[int], floats: set[str]) -> set[int]:
+    """The places of transpositions that only nodes in half precision read: they too, so that the cast stands before.
+
+    Between a transposition and a product, ONNX Runtime's MatmulTransposeFusion makes of it a node that no GPU can run.
+    """
+    turned: set[int] = set()
+    ends = {value.name for value in graph.output}
+    for place in reversed(range(len(graph.node))):
+        node = graph.node[place]
+        if node.op_type != "Transpose" or place in half or node.output[0] not in floats - ends:
+            continue
+        readers = {reader for reader, other in enumerate(graph.node) if node.output[0] in other.input}
+        turned |= {place} if readers and readers <= half | turned else set()
+    return turned
 
 
 def _is_product(node: onnx.NodeProto, constants: Mapping[str, TensorProto]) -> bool:
