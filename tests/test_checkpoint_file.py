@@ -156,6 +156,36 @@ def test_every_name_but_torch_s_own_rebuilders_is_refused(tmp_path: Path, pickle
     assert not (tmp_path / "marker").exists()
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "fairseq.data.dictionary Dictionary",
+        "argparse Namespace",
+        "omegaconf.dictconfig DictConfig",
+        "numpy.core.multiarray scalar",
+        "numpy._core.multiarray _reconstruct",
+        "torch Size",
+        "pathlib PosixPath",
+    ],
+)
+def test_what_trainers_leave_in_their_files_is_refused_without_an_accusation(tmp_path: Path, name: str) -> None:
+    """It is looked up no more than anything else; hubert_base.pt, which people have, is such a file."""
+    module, _, attribute = name.partition(" ")
+    refused = refusal(with_pickle(tmp_path, f"c{module}\n{attribute}\n(S'touch marker'\ntR.".encode()))
+    assert refused.code == "checkpoint_objects"
+    assert f"`{module}.{attribute}`" in refused.sentence
+    assert "none of it was run" in refused.sentence
+
+
+@pytest.mark.parametrize("name", ["numpy.testing._private.utils runstring", "pathlib os.system", "torch Size.x"])
+def test_a_known_package_lends_no_name_to_what_it_can_run(tmp_path: Path, name: str) -> None:
+    """numpy's own tests hold functions that run any text."""
+    module, _, attribute = name.partition(" ")
+    pickle_bytes = b"\x80\x04\x8c" + bytes([len(module)]) + module.encode()
+    pickle_bytes += b"\x8c" + bytes([len(attribute)]) + attribute.encode() + b"\x93."
+    assert refusal(with_pickle(tmp_path, pickle_bytes)).code == "checkpoint_code"
+
+
 def test_a_name_cannot_paint_the_terminal(tmp_path: Path) -> None:
     """Escape sequences and endless names do not reach the sentence."""
     name = b"\x1b[2J" + b"x" * 5000
@@ -205,9 +235,25 @@ def test_a_file_that_is_cut_off_is_not_a_checkpoint(tmp_path: Path) -> None:
 def test_old_and_other_formats_are_named_as_such(tmp_path: Path) -> None:
     """torch's format before ZIP would need a pickle that runs; a plain pickle is one."""
     old = saved(tmp_path, {"w": torch.ones(2)}, _use_new_zipfile_serialization=False)
-    assert refusal(old).code == "checkpoint_format"
+    refused = refusal(old)
+    assert refused.code == "checkpoint_format"
+    assert "before 1.6" in refused.sentence
+    (tmp_path / "voice.safetensors").write_bytes((8).to_bytes(8, "little") + b'{"a":{}}')
+    assert "safetensors" in refusal(tmp_path / "voice.safetensors").sentence
     (tmp_path / "plain.pth").write_bytes(pickle.dumps({"w": 1}))
     assert refusal(tmp_path / "plain.pth").code == "checkpoint_format"
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_download_that_is_packed_is_to_be_unpacked(tmp_path: Path, compression: int) -> None:
+    """A voice as people offer it: its file and its index in one archive."""
+    voice = saved(tmp_path, {"w": torch.ones(2)}).read_bytes()
+    with zipfile.ZipFile(tmp_path / "voice.zip", "w", compression) as archive:
+        archive.writestr("Grace/grace.pth", voice)
+        archive.writestr("Grace/added.index", b"index")
+    refused = refusal(tmp_path / "voice.zip")
+    assert refused.code == "checkpoint_format"
+    assert "unpack" in refused.sentence
 
 
 def test_a_bomb_is_refused_without_being_unpacked(tmp_path: Path) -> None:

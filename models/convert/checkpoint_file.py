@@ -48,6 +48,18 @@ STORAGE_DTYPES: Mapping[str, tuple[str, int]] = {
 }
 """Name of a storage class in a pickle -> its dtype and the bytes of one value."""
 
+# What trainers leave in their files without meaning harm: refused as everything else is, only without an accusation.
+# No package as a whole but the two that nobody has who does not train: numpy's own tests can run any text.
+TRAINERS = ("fairseq.", "omegaconf.")
+TRAINERS_NAMES = frozenset(
+    {f"pathlib.{name}" for name in ("Path", "PosixPath", "PurePath", "PurePosixPath", "PureWindowsPath", "WindowsPath")}
+    | {f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("_reconstruct", "scalar")}
+    | {"argparse.Namespace", "numpy.dtype", "numpy.ndarray", "torch.Size"}
+)
+PACKED = (".pth", ".pt", ".index")
+LEGACY_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+"""PyTorch's magic number as a pickle, with which its files began before they were ZIP."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorEntry:
@@ -69,7 +81,8 @@ class CheckpointFile:
     """A checked file. `contents` is its object with a `TensorEntry` in the place of every tensor.
 
     Raises `VoiceRefused`: "checkpoint_unreadable", "checkpoint_format" (not PyTorch's ZIP format),
-    "checkpoint_size", "checkpoint_code" (asks for more than tensors), "checkpoint_damaged".
+    "checkpoint_size", "checkpoint_code" (asks for more than tensors), "checkpoint_objects" (so do trainers' files),
+    "checkpoint_damaged".
     """
 
     def __init__(self, path: Path, *, max_bytes: int) -> None:
@@ -113,10 +126,10 @@ def _members(name: str, data: bytes) -> tuple[dict[str, int], bytes]:
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
     except (zipfile.BadZipFile, ValueError, NotImplementedError):
-        sentence = f"{name} is not a checkpoint in PyTorch's ZIP format, or it is cut off: download it again."
-        raise VoiceRefused("checkpoint_format", sentence) from None
+        raise VoiceRefused("checkpoint_format", _other_format(name, data)) from None
     with archive:
         infos = archive.infolist()
+        _check_unpacked(name, infos)
         _check_directory(name, infos, len(data))
         pickles = [info for info in infos if info.filename.count("/") == 1 and info.filename.endswith("/data.pkl")]
         if len(pickles) != 1 or pickles[0].file_size > MAX_PICKLE_BYTES:
@@ -127,6 +140,25 @@ def _members(name: str, data: bytes) -> tuple[dict[str, int], bytes]:
             return sizes, archive.read(pickles[0])
         except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, RuntimeError):
             raise _damaged(name) from None
+
+
+def _other_format(name: str, data: bytes) -> str:
+    if data.startswith(LEGACY_START):
+        return (
+            f"{name} is in PyTorch's format from before 1.6, which is not read here: save it again, with "
+            "`torch.save(torch.load(FILE, weights_only=True), NEW_FILE)` of a newer PyTorch."
+        )
+    if data[8:9] == b"{" and int.from_bytes(data[:8], "little") < len(data):
+        return f"{name} is in the safetensors format, which is not read here: give the .pth or .bin of the same."
+    return f"{name} is not a checkpoint in PyTorch's ZIP format, or it is cut off: download it again."
+
+
+def _check_unpacked(name: str, infos: list[zipfile.ZipInfo]) -> None:
+    """People offer voices as an archive of the checkpoint and its index."""
+    names = [info.filename.lower() for info in infos]
+    if any(one.endswith(PACKED) for one in names) and not any(one.endswith("data.pkl") for one in names):
+        sentence = f"{name} is an archive of other files: unpack it, give the .pth in it, and the .index by --index."
+        raise VoiceRefused("checkpoint_format", sentence)
 
 
 def _check_directory(name: str, infos: list[zipfile.ZipInfo], size: int) -> None:
@@ -159,12 +191,7 @@ class _Describer(pickle.Unpickler):
             return _RebuildParameter()
         if module == "torch" and name in STORAGE_DTYPES:
             return _StorageType(name)
-        wanted = "".join(letter if letter.isalnum() or letter == "_" else "." for letter in f"{module}.{name}"[:60])
-        sentence = (
-            f"{self._name} asks to run `{wanted}`, and a checkpoint is numbers only: it is refused and none of it was "
-            "run. Do not open it with other programs either."
-        )
-        raise VoiceRefused("checkpoint_code", sentence)
+        raise _asks_for(self._name, module, name)
 
     def persistent_load(self, pid: Any) -> _Storage:
         """`("storage", type, key, device, number of values)`, the number being what the member really holds."""
@@ -237,6 +264,22 @@ def _describe(name: str, pickled: bytes, sizes: Mapping[str, int]) -> Any:
         return _Describer(name, pickled, sizes).load()
     except PICKLE_ERRORS:
         raise _damaged(name) from None
+
+
+def _asks_for(file: str, module: str, name: str) -> VoiceRefused:
+    """The refusal of a name that is not a tensor's."""
+    wanted = f"{module}.{name}"
+    shown = "".join(letter if letter.isalnum() or letter == "_" else "." for letter in wanted[:60])
+    if wanted in TRAINERS_NAMES or (module.startswith(TRAINERS) and name.isidentifier()):
+        sentence = (
+            f"{file} holds more than numbers, `{shown}`, as a trainer's files do: it is refused and none of it was run."
+        )
+        return VoiceRefused("checkpoint_objects", sentence)
+    sentence = (
+        f"{file} asks to run `{shown}`, and a checkpoint is numbers only: it is refused and none of it was "
+        "run. Do not open it with other programs either."
+    )
+    return VoiceRefused("checkpoint_code", sentence)
 
 
 def _damaged(name: str) -> VoiceRefused:
