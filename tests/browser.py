@@ -28,6 +28,8 @@ from tests.model_store import model_store
 
 ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+PATIENCE_S = 180.0
+"""A busy machine may take so long for anything that is waited for; one that has time takes a second."""
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -109,12 +111,12 @@ async def running_server(
     `program` is what `python -m` runs, `inside` what stands before the command: a network namespace of `networks`.
     """
     _share_models(data_dir)
-    environ = _environment(data_dir, free_port()) | {f"MIRAGE_{name.upper()}": text for name, text in settings.items()}
+    environ = _environment(data_dir, 0) | {f"MIRAGE_{name.upper()}": text for name, text in settings.items()}
     arguments = (*inside, sys.executable, "-m", *program, "serve", *options)
     process = await asyncio.create_subprocess_exec(*arguments, cwd=ROOT, env=environ, stdout=asyncio.subprocess.PIPE)
     try:
         assert process.stdout is not None
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(PATIENCE_S):
             line = await process.stdout.readline()
         yield RunningServer(pid=process.pid, link=_link_in(line.decode()), data_dir=data_dir)
     finally:
@@ -133,14 +135,14 @@ class BrowserCall:
     async def go_live(self, link: str) -> None:
         """Open the link and press the big button."""
         await self.page.goto(link)
-        await self.page.click("#go-live:not([disabled])", timeout=60_000)
+        await self.page.click("#go-live:not([disabled])", timeout=1000 * PATIENCE_S)
 
     async def state(self) -> dict[str, Any]:
         """What the page says of itself."""
         found: dict[str, Any] = await self.page.evaluate("() => window.mirageDebug")
         return found
 
-    async def until_path(self, path: str, within_ms: int = 60_000) -> None:
+    async def until_path(self, path: str, within_ms: float = 1000 * PATIENCE_S) -> None:
         """Wait until media flows over "webrtc" or "chunks"."""
         flows = "p => mirageDebug.connection.path === p && mirageDebug.connection.pathState === 'connected'"
         await self.page.wait_for_function(flows, arg=path, timeout=within_ms, polling=200)
@@ -150,7 +152,7 @@ class BrowserCall:
         found: dict[str, Any] = await self.page.evaluate(_STATS)
         return found
 
-    async def until_decoded(self, count: int, within_s: float = 60.0) -> dict[str, Any]:
+    async def until_decoded(self, count: int, within_s: float = PATIENCE_S) -> dict[str, Any]:
         """Wait until so many returned pictures were decoded; the figures then."""
         async with asyncio.timeout(within_s):
             while True:
@@ -212,7 +214,9 @@ async def chromium(
             args=[*FLAGS, *devices],
             ignore_default_args=["--mute-audio"],
             viewport={"width": 1280, "height": 800},
+            timeout=1000 * PATIENCE_S,
         )
+        context.set_default_timeout(1000 * PATIENCE_S)
         try:
             await context.add_init_script(f"({_PEER})('{'all' if udp else 'relay'}')")
             call = BrowserCall(page=context.pages[0])

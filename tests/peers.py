@@ -204,6 +204,13 @@ class SignalledCall(Generic[AnyCaller]):
         self.peer = peer
         self.welcome: dict[str, Any] = {}
         self._socket = socket
+        self._told: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    async def read(self) -> None:
+        """Take what the server says until it ends: who reads nothing answers no ping, and is cut off."""
+        async for message in self._socket:
+            self._told.put_nowait(message.json())
+        self._told.put_nowait({"type": "closing", "code": "connection_lost"})
 
     async def send(self, **message: Any) -> None:
         """One control message."""
@@ -213,7 +220,7 @@ class SignalledCall(Generic[AnyCaller]):
         """The next message of a kind; an error is raised."""
         async with asyncio.timeout(120):
             while True:
-                body: dict[str, Any] = (await self._socket.receive()).json()
+                body = await self._told.get()
                 if body["type"] == kind:
                     return body
                 if body["type"] in ("error", "closing"):
@@ -237,12 +244,15 @@ async def signalled_call(
         protocols = ("mirage.v1", f"bearer.{token}")
         async with http.ws_connect(f"{server}/v1/signal", protocols=protocols) as socket:
             call = SignalledCall(peer, socket)
-            await call.send(type="hello", version=1)
-            call.welcome = await call.until("welcome")
-            for wish in wishes:
-                await call.send(**wish)
-            await peer.call(call.answer)
+            reading = asyncio.create_task(call.read())
             try:
+                await call.send(type="hello", version=1)
+                call.welcome = await call.until("welcome")
+                for wish in wishes:
+                    await call.send(**wish)
+                await peer.call(call.answer)
                 yield call
             finally:
                 await peer.close()
+                reading.cancel()
+                await asyncio.gather(reading, return_exceptions=True)

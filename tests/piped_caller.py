@@ -1,5 +1,7 @@
 """A caller in a process of its own, to be killed: offers on stdout, takes the answer on stdin, calls until it dies.
 
+It says what it saw and heard each time another ten pictures came.
+
 `python -m tests.piped_caller`; lines of JSON. Started by `test_dead_peer`.
 """
 
@@ -27,9 +29,11 @@ async def main() -> None:
     _say(offer=caller.connection.localDescription.sdp)
     answer = json.loads(await asyncio.to_thread(sys.stdin.readline))["answer"]
     await caller.connection.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
-    await caller.until(lambda: len(caller.shades) > 10 and len(caller.peaks) > 25)
-    _say(shades=caller.shades, peaks=caller.peaks)
-    await asyncio.Event().wait()
+    await caller.until(lambda: len(caller.peaks) > 25)
+    while True:
+        seen = len(caller.shades)
+        await caller.until(lambda seen=seen: len(caller.shades) > seen + 10)
+        _say(shades=caller.shades, peaks=caller.peaks)
 
 
 if __name__ == "__main__":

@@ -189,6 +189,12 @@ class SkewClient:
         answer = await answerer(offer)
         await self._connection.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
 
+    async def until_returned(self, within_s: float = 120.0) -> None:
+        """Wait until pictures and sound come back."""
+        async with asyncio.timeout(within_s):
+            while not (self._pictures and self._sounds):  # noqa: ASYNC110 - aiortc sets no event
+                await asyncio.sleep(0.05)
+
     async def close(self) -> None:
         """Hang up. Idempotent."""
         await self._connection.close()

@@ -30,7 +30,7 @@ from tests.peers import only_loopback
 CYCLES = 15
 _POOLS = ("encode", "asyncio")
 """Threads that wait for the next call: as many as the pools have places, whoever came and went."""
-WITHIN_S = 20.0
+WITHIN_S = 90.0
 """How long a loaded machine may take for what an idle one does in the 5 s that `SILENT_S` is chosen for."""
 
 
@@ -100,8 +100,8 @@ def _fits(now: Held, before: Held) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def _client_process(session: Session) -> AsyncIterator[tuple[asyncio.subprocess.Process, dict[str, Any]]]:
-    """A caller's process in a live call with `session`, and what it saw and heard first."""
+async def _client_process(session: Session) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A caller's process in a call with `session`."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.piped_caller", cwd=ROOT, stdin=pipe, stdout=pipe, limit=1 << 20
@@ -109,15 +109,22 @@ async def _client_process(session: Session) -> AsyncIterator[tuple[asyncio.subpr
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             answer = await session.negotiate(json.loads(await process.stdout.readline())["offer"])
             process.stdin.write(json.dumps({"answer": answer}).encode() + b"\n")
-            yield process, json.loads(await process.stdout.readline())
+            yield process
     finally:
         if process.returncode is None:
             process.kill()
         await process.wait()
         process._transport.close()  # type: ignore[attr-defined]
+
+
+async def _told(process: asyncio.subprocess.Process) -> dict[str, Any]:
+    """What it saw and heard up to now."""
+    assert process.stdout is not None
+    told: dict[str, Any] = json.loads(await process.stdout.readline())
+    return told
 
 
 async def _warmed_up(calls: Registry) -> None:
@@ -138,7 +145,8 @@ async def test_a_killed_client_is_freed_and_its_person_kept(tmp_path: Path) -> N
         await session.wear("mask:b")
         await session.set_voice(VoiceSettings(preset="robot"))
         before = await _until_held(seats, Held(99, 999, 99, 0, 0))
-        async with _client_process(session) as (process, _seen):
+        async with _client_process(session) as process:
+            await _told(process)
             assert len(seats.taken) == 2
             process.kill()
             killed_s = time.monotonic()
@@ -151,12 +159,19 @@ async def test_a_killed_client_is_freed_and_its_person_kept(tmp_path: Path) -> N
         print(f"noticed after {noticed_s:.2f} s, freed after {time.monotonic() - killed_s:.2f} s: {after}")  # noqa: T201
         assert _fits(after, before), (before, after)
 
-        async with _client_process(session) as (_, back):
+        async with _client_process(session) as process:
+            back = await _told(process)
             state = session.state()
             assert (state.identity, state.voice.preset) == ("mask:b", "robot")
-            assert abs(back["shades"][-1] - SHADE_B) < 12
-            assert max(back["peaks"][-5:]) < 0.13  # the robot of the scripted engine is a third as loud
+            async with asyncio.timeout(180):
+                while not (_is_b(back["shades"][-1]) and 0.05 < max(back["peaks"][-5:]) < 0.13):
+                    back = await _told(process)  # a busy machine shows a card, and says nothing, for longer
+            assert max(back["peaks"]) < 0.13  # the robot of the scripted engine is a third as loud
             assert not any(abs(shade - 128) < 12 for shade in back["shades"])
+
+
+def _is_b(shade: int) -> bool:
+    return abs(shade - SHADE_B) < 12
 
 
 def test_the_dead_are_noticed_within_five_seconds() -> None:
@@ -189,7 +204,8 @@ async def test_two_quick_offers_leave_one_leg(tmp_path: Path) -> None:
     async with registry(tmp_path) as (calls, _), caller() as first, caller() as second:
         seats = Seats(calls)
         session = await calls.admit(subject="x", grants=Grants())
-        await asyncio.gather(first.call(session), second.call(session))
+        await asyncio.gather(first.offer(), second.offer())
+        await asyncio.gather(first.accept(session), second.accept(session))
         await second.until(lambda: len(second.shades) > 10)
         async with asyncio.timeout(WITHIN_S):
             while session._closing or len(seats.taken) > 2:  # noqa: ASYNC110 - what is waited for sets no event

@@ -4,6 +4,7 @@ other's.
 The engines paint a colour and play a tone, so that the smallest cross-talk shows; everything else is the product.
 """
 
+import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
@@ -36,7 +37,7 @@ _LOUDEST_TONE = """async () => {
   const analyser = new AnalyserNode(context, { fftSize: 8192, smoothingTimeConstant: 0 });
   context.createMediaStreamSource(document.querySelector("#remote-video").srcObject).connect(analyser);
   const bins = new Float32Array(analyser.frequencyBinCount), tones = [];
-  for (let turn = 0; turn < 40; turn += 1) {
+  for (let turn = 0; turn < 1200 && (turn < 40 || tones.length < 10); turn += 1) {
     await new Promise((done) => setTimeout(done, 100));
     analyser.getFloatFrequencyData(bins);
     const loudest = bins.indexOf(Math.max(...bins));
@@ -80,9 +81,9 @@ def _worn(frame: Frame) -> str:
 
 
 def _loudest_tones(sound: Samples) -> list[float]:
-    """The strongest frequency of every loud 100 ms, in Hz."""
+    """The strongest frequency of every 100 ms that are loud throughout, in Hz: a tone that is cut off is another."""
     blocks = sound[: len(sound) // 4800 * 4800].reshape(-1, 4800)
-    loud = blocks[np.sqrt((blocks**2).mean(axis=1)) > LOUD]
+    loud = blocks[np.sqrt((blocks.reshape(-1, 10, 480) ** 2).mean(axis=2)).min(axis=1) > LOUD]
     spectra = np.abs(np.fft.rfft(loud * np.hanning(4800), axis=1))
     return [float(bin_ * RATE_HZ / 4800) for bin_ in spectra.argmax(axis=1)]
 
@@ -91,6 +92,9 @@ async def _watch(call: BrowserCall) -> tuple[list[Frame], list[float]]:
     await call.until_path("webrtc")
     await call.until_decoded(40)
     frames = await call.watch(12)
+    async with asyncio.timeout(180):
+        while sum(_worn(frame) != "" for frame in frames) < 12:  # a busy machine shows a card now and then
+            frames += await call.watch(1)
     tones: list[float] = await call.page.evaluate(_LOUDEST_TONE)
     return frames, tones
 
@@ -113,14 +117,20 @@ async def test_two_calls_do_not_mix(tmp_path: Path) -> None:
             settled, settled_at = len(peer.seen), len(peer.heard())
             await browser.go_live(f"{address}/#t={link_for('person')}")
             frames, tones = await _watch(browser)
+            await peer.until_seen(settled + 100)
             client_frames = [seen.frame for seen in peer.seen[settled:]]
             client_tones = _loudest_tones(peer.heard()[settled_at:])
 
-    assert {_worn(frame) for frame in frames} == {"a"}
-    assert len(tones) >= 5
-    assert max(abs(tone - TONES_HZ["disguise"]) for tone in tones) < NEAR_HZ
+    assert {_worn(frame) for frame in frames} - {""} == {"a"}
+    _assert_own_tone(tones, "disguise", "lower")
     assert {_worn(frame) for frame in client_frames} <= {"b", ""}
-    assert sum(_worn(frame) == "b" for frame in client_frames) > 60
-    assert len(client_tones) >= 10
-    assert max(abs(tone - TONES_HZ["lower"]) for tone in client_tones) < NEAR_HZ
+    assert sum(_worn(frame) == "b" for frame in client_frames) > 30
+    _assert_own_tone(client_tones, "lower", "disguise")
     assert browser.errors == []
+
+
+def _assert_own_tone(tones: list[float], own: str, other: str) -> None:
+    """Never the other one's; a busy machine's gaps leave some that are nobody's."""
+    near = {name: sum(abs(tone - TONES_HZ[name]) < NEAR_HZ for tone in tones) for name in (own, other)}
+    assert near[other] == 0
+    assert near[own] >= max(5, 0.8 * len(tones))
