@@ -1,5 +1,6 @@
 """ContentVec and RMVPE out of files in their public layouts, as graphs that give what torch gives."""
 
+import argparse
 import io
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ def hubert() -> dict[str, Any]:
     conv = "encoder.pos_conv_embed.conv."
     made[f"{conv}parametrizations.weight.original0"] = made.pop(f"{conv}weight_g")
     made[f"{conv}parametrizations.weight.original1"] = made.pop(f"{conv}weight_v")
+    made[hubert_network.TRAINING_ONLY] = torch.zeros(hubert_network.WIDTH)  # the public file has it
     return {f"hubert.{name}" if not name.startswith("final_proj") else name: value for name, value in made.items()}
 
 
@@ -91,6 +93,24 @@ def test_another_file_is_refused_with_what_to_use(tmp_path: Path, contents: Any)
         imported(tmp_path, contents)
     assert caught.value.code == "network_format"
     assert not (tmp_path / "networks").exists()
+
+
+class Namespace:
+    """Pickled as what fairseq hangs on its models."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (argparse.Namespace, ())
+
+
+@pytest.mark.parametrize("beside", [{"args": Namespace()}, {"cfg": {}}], ids=["as published", "cleaned"])
+def test_fairseq_s_file_is_refused_with_where_the_other_layout_is(tmp_path: Path, beside: dict[str, Any]) -> None:
+    """Everybody who has RVC has hubert_base.pt, and it is the same network."""
+    with pytest.raises(VoiceRefused) as caught:
+        imported(tmp_path, {"model": {"mask_emb": torch.zeros(3)}, **beside})
+    assert caught.value.code in {"checkpoint_objects", "network_format"}
+    assert "fairseq" in caught.value.sentence
+    assert "models fetch contentvec.bin" in caught.value.sentence
+    assert "contentvec/pytorch_model.bin" in caught.value.sentence
 
 
 def test_a_network_that_lacks_a_tensor_is_refused(tmp_path: Path) -> None:

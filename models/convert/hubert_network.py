@@ -20,6 +20,8 @@ CONV_STRIDES = (5, 2, 2, 2, 2, 2, 2)
 POSITION_KERNEL = 128
 POSITION_GROUPS = 16
 PROJECTED = 256
+TRAINING_ONLY = "masked_spec_embed"
+"""A tensor of the public file that inference does not need."""
 V1_LAYER = 9
 """RVC v1 voices take the ninth layer, projected; v2 voices the last, as it is."""
 
@@ -146,7 +148,6 @@ class HubertNetwork(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.masked_spec_embed = nn.Parameter(torch.zeros(WIDTH))  # only training uses it, and every file has it
         self.feature_extractor = FeatureExtractor()
         self.feature_projection = FeatureProjection()
         self.encoder = Encoder()

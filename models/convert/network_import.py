@@ -35,6 +35,11 @@ from models.voice_networks import (
 from models.voice_refusal import VoiceRefused
 
 MAX_BYTES = 1 << 30
+FAIRSEQ_ADVICE = (
+    "Where it is ContentVec in fairseq's layout (hubert_base.pt, checkpoint_best_legacy_500.pt), run "
+    "`mirage-rtc models fetch contentvec.bin`, or give the same network as Applio has it, "
+    "rvc/models/embedders/contentvec/pytorch_model.bin."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +75,7 @@ _PITCH = _Kind(build=RmvpeNetwork, norm_axis=rmvpe_network.norm_axis, graphs=((P
 def import_network(path: Path, *, store: VoiceNetworkStore, run: GraphRunner, progress: Progress) -> tuple[str, ...]:
     """Store the graphs of the checkpoint in `path`; returns their names. Raises `VoiceRefused`."""
     progress(f"reading {path.name}")
-    file = CheckpointFile(path, max_bytes=MAX_BYTES)
+    file = _opened(path)
     described = _renamed(path.name, file.contents)
     kind = _kind(path.name, described)
     with torch.device("meta"):
@@ -102,6 +107,15 @@ def _store_graph(
         write_source(folder, source)
 
 
+def _opened(path: Path) -> CheckpointFile:
+    try:
+        return CheckpointFile(path, max_bytes=MAX_BYTES)
+    except VoiceRefused as refused:
+        if refused.code != "checkpoint_objects":
+            raise
+        raise VoiceRefused(refused.code, f"{refused.sentence} {FAIRSEQ_ADVICE}") from None
+
+
 def _kind(name: str, described: Mapping[str, Any]) -> _Kind:
     if "fc.0.gru.weight_ih_l0" in described:
         return _PITCH
@@ -109,7 +123,7 @@ def _kind(name: str, described: Mapping[str, Any]) -> _Kind:
         return _CONTENT
     sentence = (
         f"{name} is neither ContentVec in the layout of Transformers (pytorch_model.bin with final_proj) nor RMVPE "
-        "(rmvpe.pt): use one of those. The fairseq file hubert_base.pt is not one, since it holds more than numbers."
+        f"(rmvpe.pt): use one of those. {FAIRSEQ_ADVICE}"
     )
     raise VoiceRefused("network_format", sentence)
 
@@ -120,4 +134,5 @@ def _renamed(name: str, contents: Any) -> dict[str, Any]:
         sentence = f"{name} is not a flat set of named tensors: use the public file as it is."
         raise VoiceRefused("network_format", sentence)
     # Transformers puts the model's name in front in some files.
-    return {weights.plain_name(key.removeprefix("hubert.")): value for key, value in contents.items()}
+    named = {weights.plain_name(key.removeprefix("hubert.")): value for key, value in contents.items()}
+    return {key: value for key, value in named.items() if key != hubert_network.TRAINING_ONLY}
