@@ -192,7 +192,7 @@ def _try_out(latent: Graph, decoder: Graph, record: VoiceRecord, rung: Rung) -> 
     for _ in range(2):
         begun_s = time.perf_counter()
         [made] = latent.run(given)
-        decoded["latent"][:, :, -rung.hop :] = made
+        decoded["latent"][:, :, -made.shape[2] :] = made
         [audio] = decoder.run(decoded)
         run_ms = 1000 * (time.perf_counter() - begun_s)
     return float(np.abs(audio).max()) if np.isfinite(audio).all() else 0.0, run_ms

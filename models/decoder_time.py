@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.frame_track import Track
-from models.voice_graph import AHEAD_FRAMES, LATENT_CHANNELS
+from models.voice_graph import HEARD_AHEAD_FRAMES, LATENT_CHANNELS
 
 FRAMES_A_SECOND = 100
 _NEAR = 0.4
-"""A place so little behind a frame shows that frame. Three decoded frames must be known behind every hop, which the
-decoder's first layer sees in full, and two semitones down three of them reach by 0.37 frames over what there is."""
+"""A place so little behind a frame shows that frame: two semitones down, the three decoded frames behind a hop, which
+the decoder's first layer sees in full, reach by 0.37 frames over what there is."""
 _REACH = 16
 """Samples on each side that a sample between samples is made of."""
 _PHASES = 256
@@ -39,6 +39,14 @@ class Window:
     phase: Array
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seeming:
+    """What seems to follow the last frame that is written: latent [n, 192] and pitch_hz [n, 1] of n frames."""
+
+    latent: Array
+    pitch_hz: NDArray[np.float64]
+
+
 class DecoderTime:
     """The decoded frames of one stream: `ratio` of them for each frame of the stream's time."""
 
@@ -48,6 +56,8 @@ class DecoderTime:
         self._pitch_hz = Track(1, np.float64)
         self._phase = Track(1, np.float64)
         self._place = Track(1, np.float64)
+        self._seeming = Seeming(latent=np.zeros((0, LATENT_CHANNELS), np.float32), pitch_hz=np.zeros((0, 1)))
+        """The decoded frames that follow, until the next ones are written."""
         self._next_place = 0.0
         self._cycles = 0.0
         self._moved = -1
@@ -58,8 +68,11 @@ class DecoderTime:
         """The first decoded frame that is not written yet."""
         return self._place.end
 
-    def extend(self, latent: Track, pitch_hz: Track, ratio: Track) -> None:
-        """Write the decoded frames up to the last latent; `pitch_hz` is what the decoder is to sing, 0 unvoiced."""
+    def extend(self, latent: Track, pitch_hz: Track, ratio: Track, seeming: Seeming) -> None:
+        """Write the decoded frames up to the last latent; `pitch_hz` is what the decoder is to sing, 0 unvoiced.
+
+        `seeming` is what follows those; it is shown until it is known, and never written.
+        """
         first, last = floor(self._next_place), latent.end - 1
         ratios = ratio.read(first, last + 1)[:, 0]
         places = []
@@ -69,29 +82,39 @@ class DecoderTime:
             self._next_place += 1 / step
             if step != 1.0:
                 self._moved = self.end + len(places) - 1
-        if not places:
-            return
-        at = np.array(places)
-        self._latent.append(_between(latent.read(first, last + 1), at - first))
-        pitch = _pitch_between(pitch_hz.read(first, last + 1)[:, 0], at - first)
-        self._write_pitch(pitch)
-        self._place.append(at[:, None])
+        if places:
+            at = np.array(places)
+            self._latent.append(_between(latent.read(first, last + 1), at - first))
+            self._write_pitch(_pitch_between(pitch_hz.read(first, last + 1)[:, 0], at - first))
+            self._place.append(at[:, None])
+        onward = Seeming(
+            latent=np.concatenate([latent.read(last, last + 1), seeming.latent]),
+            pitch_hz=np.concatenate([pitch_hz.read(last, last + 1), seeming.pitch_hz]),
+        )
+        self._seeming = self._decoded(onward, self._next_place - last, 1 / ratios[-1])
+
+    @staticmethod
+    def _decoded(onward: Seeming, first: float, step: float) -> Seeming:
+        """Frames of the decoder's time, of those of the stream's: at `first` and every `step` from there."""
+        at = np.arange(first, len(onward.latent) - 1 + _NEAR, step)
+        pitch_hz = _pitch_between(onward.pitch_hz[:, 0], at)[:, None]
+        return Seeming(latent=_between(onward.latent, at), pitch_hz=pitch_hz)
 
     def window(self, frames: int, edge: int) -> Window:
-        """What the decoder is to make sound of: decoded frames, `AHEAD_FRAMES` of them after the stream's frame `edge`.
+        """What the decoder is to make sound of: frames of its own, `HEARD_AHEAD_FRAMES` after the stream's `edge`.
 
-        Those that are not written yet are as the last one is: they are heard in no sample before `edge`.
+        Those that are not written yet are as they seem, or as the last one that does.
         """
         known = self._place.read(self.end - min(frames, self.end), self.end)[:, 0]
         at_edge = self.end - len(known) + float(np.interp(edge, known, np.arange(len(known))))
-        missing = max(0, ceil(at_edge) + AHEAD_FRAMES - self.end)
+        missing = max(0, ceil(at_edge) + HEARD_AHEAD_FRAMES - self.end)
         begin, end = self.end + missing - frames, self.end
-        pitch_hz = _held(self._pitch_hz.read(begin, end), missing)
+        pitch_hz = _with(self._pitch_hz.read(begin, end), self._seeming.pitch_hz, missing)
         phase = self._phase.read(begin, end)
-        onward = phase[-1:] + pitch_hz[-1:] / FRAMES_A_SECOND * (np.arange(missing) + 1)[:, None]
+        onward = phase[-1:] + np.cumsum(pitch_hz[end - begin - 1 : -1], axis=0) / FRAMES_A_SECOND
         return Window(
             begin=begin,
-            latent=_held(self._latent.read(begin, end), missing).T[None],
+            latent=_with(self._latent.read(begin, end), self._seeming.latent, missing).T[None],
             pitch_hz=pitch_hz.T.astype(np.float32),
             # The last bit of a float32 may round 0.99999999 up to a whole cycle, which is none.
             phase=(np.concatenate([phase, onward]) % 1.0).T.astype(np.float32) % np.float32(1),
@@ -127,9 +150,10 @@ class DecoderTime:
         self._phase.append((starts % 1.0)[:, None])
 
 
-def _held(rows: NDArray[Any], more: int) -> NDArray[Any]:
-    """Rows, and the last one again so many times."""
-    return np.concatenate([rows, np.repeat(rows[-1:], more, axis=0)])
+def _with(rows: NDArray[Any], onward: NDArray[Any], more: int) -> NDArray[Any]:
+    """Rows and so many of those that go on, the last one again where they are too few."""
+    found = np.concatenate([rows, onward[:more]])
+    return np.concatenate([found, np.repeat(found[-1:], len(rows) + more - len(found), axis=0)])
 
 
 @lru_cache(maxsize=64)

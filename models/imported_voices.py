@@ -16,8 +16,8 @@ from models.voice_store import VoiceRecord, VoiceStore
 PREFIX = "rvc:"
 VOICES_FOLDER = "voices"
 NETWORKS_FOLDER = "voice-networks"
-DELAY_MS = 68.0
-"""The content delay of a call that has used an imported voice: that of the slowest of them, 67.25, so that none of the
+DELAY_MS = 58.0
+"""The content delay of a call that has used an imported voice: that of the slowest of them, 57.25, so that none of the
 next changes it; a stream that takes longer is given its own."""
 
 

@@ -2,17 +2,22 @@
 
 There are two graphs, each for all hops of the ladder: one size of each is open, so that a voice's weights are loaded
 once. The latent graph makes the latent of the hop's frames, once for all, two frames a window whatever the hop: windows
-of every rung are the same, so the latent is too.
+of every rung are the same, so the latent is too. Of the last window the latent ahead is given too, as it seems now.
 
-    |<- context: attention only ->|<- flow ->|<- step ->|<- latent ahead ->|
+    |<- context: attention only ->|<- flow ->|<- step ->|<- latent ahead ->|<- held ->|
 
-The decoder graph turns latent that will not change any more into audio, of which the hop is cut out hard:
+The decoder graph turns latent that will not change any more, and what seems to follow it, into audio, of which the hop
+is cut out hard:
 
-    |<- left edge ->|<- hop ->|<- ahead ->|
+    |<- left edge ->|<- hop ->|<- ahead ->|<- latent ahead ->|
 
 Features, pitch, phase and both noises are inputs, each value made once for its absolute frame (vc-rs, MIT, keeps time
 in the same way). Given the same features, audio of two hops correlates by more than 0.9995; with one graph for both,
 whose latent changed with where the window ended, it was 0.98 to 0.99.
+
+The decoder hears 50 ms of latent after the hop, of which 30 are waited for: what follows seems much like what it will
+be (latent correlated by 0.95). With those 30 alone two hops correlate by 0.996, with 20 waited for and 20 seeming by
+0.998 (docs/performance.md).
 """
 
 import math
@@ -25,8 +30,13 @@ FRAME_MS = 10
 STEP_FRAMES = 2
 """Frames whose latent is made in one window: 20 ms, the grid that all hops lie on."""
 LATENT_AHEAD_FRAMES = 2
-"""Frames of features after those whose latent is made."""
-AHEAD_FRAMES = 4
+"""Frames of features after those whose latent is made, as they seem; and of latent, which the decoder is shown."""
+HELD_FRAMES = 4
+"""Frames after those that repeat the last one: what seems to follow is not at a network's edge, which sounds unlike."""
+BEYOND_FRAMES = LATENT_AHEAD_FRAMES + HELD_FRAMES
+AHEAD_FRAMES = 3
+"""Frames of latent after the hop that are waited for."""
+HEARD_AHEAD_FRAMES = AHEAD_FRAMES + LATENT_AHEAD_FRAMES
 """Frames of latent after the hop, for the decoder; with them all but 0.05 % of its right edge is cut off."""
 LOOK_AHEAD_FRAMES = LATENT_AHEAD_FRAMES + AHEAD_FRAMES
 """Frames of features after the hop that is heard."""
@@ -35,7 +45,7 @@ LEFT_FRAMES = 12
 FLOW_FRAMES = 24
 """How far the flow looks."""
 CONTEXT_FRAMES = 64
-FLOWED_FRAMES = FLOW_FRAMES + STEP_FRAMES + LATENT_AHEAD_FRAMES
+FLOWED_FRAMES = FLOW_FRAMES + STEP_FRAMES + BEYOND_FRAMES
 """Frames of a latent window that go through the flow, and need latent noise."""
 SEEN_FRAMES = CONTEXT_FRAMES + FLOWED_FRAMES
 """Frames of features and coarse pitch of a latent window."""
@@ -70,7 +80,7 @@ class Rung:
     @property
     def decoded(self) -> int:
         """Frames that are turned into audio; enough for the hop at the highest formant, which stretches time."""
-        stretched = (self.hop + AHEAD_FRAMES) * 2 ** (FORMANT_MAX_SEMITONES / 12)
+        stretched = (self.hop + HEARD_AHEAD_FRAMES) * 2 ** (FORMANT_MAX_SEMITONES / 12)
         return LEFT_FRAMES + math.ceil(stretched)
 
     @property
@@ -92,7 +102,7 @@ class Port:
 
 
 def latent_inputs(rung: Rung, *, feature_width: int) -> tuple[Port, ...]:
-    """The inputs in order; the output is "latent" [1, 192, hop], float32.
+    """The inputs in order; the output is "latent" [1, 192, hop + LATENT_AHEAD_FRAMES], float32.
 
     features: content, 20 ms frames doubled. coarse_pitch: `models.coarse_pitch`. latent_noise: Gaussian, of variance 1.
     speaker: a row of the voice's table. Row i holds the window that ends `STEP_FRAMES` after that of row i - 1.

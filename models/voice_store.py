@@ -49,7 +49,7 @@ class VoiceRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     source_sha256: Line
     difference: dict[int, float]
     consent: VoiceConsent
-    layout: Literal[3] = 3
+    layout: Literal[4] = 4
     index_vectors: Annotated[int, msgspec.Meta(ge=0)] = 0
     """How many of its recordings' frames can be looked up; 0 without an index."""
     pitch_hz: Annotated[float, msgspec.Meta(ge=50, le=1100)] | None = None

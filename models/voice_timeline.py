@@ -1,11 +1,11 @@
 """What a stream of an imported voice has decided, by absolute 10 ms frames, each value written once.
 
 Features, pitch and latent are appended and never changed, and so is what the decoder sees of them, in a time of its own
-(`decoder_time`); both noises are a function of the frame's number. So
-every window that shows a frame shows it the same, and what was cut out of two windows fits without a cross-fade (voice
-reference, section 5.3). What a latent's window looks ahead is not committed yet: it is what followed as it seemed then,
-kept by the window's end. The frames that the decoder looks ahead are committed as silence before the first hop: from
-then on as many frames of audio come out as frames of features go in. Called by `models.rvc_voice_engine`; numpy only.
+(`decoder_time`); both noises are a function of the frame's number. So every window shows a frame the same,
+and what was cut out of two windows fits without a cross-fade (voice reference, section 5.3). What a latent's window
+looks ahead is not committed yet: it is what followed as it seemed then, kept by the window's end; the decoder is shown
+the latent of that behind all that is committed. The frames that it waits for are committed as silence before the first
+hop: from then on as many frames of audio come out as frames of features go in. Called by `models.rvc_voice_engine`.
 """
 
 from dataclasses import dataclass
@@ -16,11 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.coarse_pitch import coarse_pitch
-from models.decoder_time import DecoderTime
+from models.decoder_time import DecoderTime, Seeming
 from models.frame_track import Track
 from models.voice_graph import (
     AHEAD_FRAMES,
+    BEYOND_FRAMES,
     FLOWED_FRAMES,
+    HELD_FRAMES,
     LATENT_AHEAD_FRAMES,
     LATENT_CHANNELS,
     SEEN_FRAMES,
@@ -84,7 +86,7 @@ class VoiceTimeline:
 
     def latent_feeds(self, rung: Rung, speaker: int) -> Feeds:
         """What the latent graph takes for the next hop, see `voice_graph.latent_inputs`."""
-        first = self._latent.end + STEP_FRAMES + LATENT_AHEAD_FRAMES
+        first = self._latent.end + STEP_FRAMES + BEYOND_FRAMES
         ends = range(first, first + rung.hop, STEP_FRAMES)
         pitch_hz = np.stack([_seen(self._pitch_hz, self._pitch_ahead_hz, end)[:, 0] for end in ends])
         noise = self.latent_noise(first - FLOWED_FRAMES, ends[-1])
@@ -96,9 +98,12 @@ class VoiceTimeline:
         }
 
     def commit_latent(self, latent: Array) -> None:
-        """Write what the latent graph gave, [1, 192, hop]."""
-        self._latent.append(latent[0].T)
-        self._decoder.extend(self._latent, self._pitch_hz, self._ratio)
+        """Write what the latent graph gave, [1, 192, hop + LATENT_AHEAD_FRAMES]: the hop, and what seems to follow."""
+        rows, end = latent[0].T, self._pitch_ahead_hz.end
+        self._latent.append(rows[:-LATENT_AHEAD_FRAMES])
+        pitch_hz = self._pitch_ahead_hz.read(end - LATENT_AHEAD_FRAMES, end)
+        seeming = Seeming(latent=rows[-LATENT_AHEAD_FRAMES:], pitch_hz=pitch_hz)
+        self._decoder.extend(self._latent, self._pitch_hz, self._ratio, seeming)
 
     def decoder_feeds(self, rung: Rung, speaker: int) -> Feeds:
         """What the decoder graph takes for the next hop, see `voice_graph.decoder_inputs`."""
@@ -138,8 +143,9 @@ class VoiceTimeline:
 
 def _seen(known: Track, ahead: Track, end: int) -> NDArray[Any]:
     """The `SEEN_FRAMES` before `end`, the last of them as they seemed when those before them were committed."""
-    now = end - LATENT_AHEAD_FRAMES
-    return np.concatenate([known.read(end - SEEN_FRAMES, now), ahead.read(now - LATENT_AHEAD_FRAMES, now)])
+    now = end - BEYOND_FRAMES
+    seemed = ahead.read(now - LATENT_AHEAD_FRAMES, now)
+    return np.concatenate([known.read(end - SEEN_FRAMES, now), seemed, seemed[-1:].repeat(HELD_FRAMES, axis=0)])
 
 
 def _noise(seed: int, draw: int, width: int, begin: int, end: int) -> Array:

@@ -12,7 +12,7 @@ import numpy as np
 from models.rmvpe_decode import BINS, CENTS_PER_BIN, FIRST_BIN_CENTS
 from models.rmvpe_front import mel_bank
 from models.rvc_voice_engine import LoadedVoice
-from models.voice_graph import LADDER, LATENT_AHEAD_FRAMES, LATENT_CHANNELS, STEP_FRAMES
+from models.voice_graph import BEYOND_FRAMES, HELD_FRAMES, LADDER, LATENT_CHANNELS, STEP_FRAMES
 from models.voice_networks import CONTENT_V2, PITCH
 from models.voice_pitch import RmvpePitch
 from tests.voice_stand_ins import Array, StandIn
@@ -85,11 +85,12 @@ def pitch(feeds: Mapping[str, Array]) -> Array:
 
 
 def latent(feeds: Mapping[str, Array]) -> Array:
-    """Latent [1, 192, hop]: bands with content of both sides in them, a little of the window's mean, and noise."""
+    """Latent [1, 192, hop and what seems to follow]: bands with content of both sides and of all, and noise."""
     features = feeds["features"]
     mixed = _smeared(features, _NEAR) + 0.05 * features.mean(axis=1, keepdims=True)
     mixed += 0.2 * feeds["latent_noise"][:, :BANDS].transpose(0, 2, 1).mean(axis=1, keepdims=True)
-    steps = mixed[:, -(STEP_FRAMES + LATENT_AHEAD_FRAMES) : -LATENT_AHEAD_FRAMES].reshape(-1, BANDS)
+    steps = mixed[:, -(STEP_FRAMES + BEYOND_FRAMES) : -BEYOND_FRAMES].reshape(-1, BANDS)
+    steps = np.concatenate([steps, mixed[-1, -BEYOND_FRAMES:-HELD_FRAMES]])
     made = np.zeros((1, LATENT_CHANNELS, len(steps)), np.float32)
     made[0, :BANDS] = steps.T
     return made

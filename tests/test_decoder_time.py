@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.decoder_time import DecoderTime
+from models.decoder_time import DecoderTime, Seeming
 from models.frame_track import Track
-from models.voice_graph import AHEAD_FRAMES, LATENT_CHANNELS, Rung
+from models.voice_graph import AHEAD_FRAMES, HEARD_AHEAD_FRAMES, LATENT_AHEAD_FRAMES, LATENT_CHANNELS, Rung
 
 FRAME = 480
 Array = NDArray[np.float32]
@@ -25,11 +25,12 @@ class Stream:
     def hop(self, hop: int, ratio: float, pitch_hz: float = 200.0) -> Array:
         """The next frames of sound."""
         count = hop if self.heard or self.latent.end else hop + AHEAD_FRAMES
-        numbers = np.arange(self.latent.end, self.latent.end + count)
-        self.latent.append(np.repeat(numbers[:, None], LATENT_CHANNELS, axis=1).astype(np.float32))
+        self.latent.append(numbered(self.latent.end, count))
         self.pitch_hz.append(np.full((count, 1), pitch_hz / ratio))
         self.ratio.append(np.full((count, 1), ratio))
-        self.time.extend(self.latent, self.pitch_hz, self.ratio)
+        follow = np.full((LATENT_AHEAD_FRAMES, 1), pitch_hz / ratio)
+        seeming = Seeming(latent=numbered(self.latent.end, LATENT_AHEAD_FRAMES), pitch_hz=follow)
+        self.time.extend(self.latent, self.pitch_hz, self.ratio, seeming)
         shown = Rung(10 * hop).decoded
         window = self.time.window(shown, self.heard + hop)
         first = window.begin
@@ -42,6 +43,12 @@ class Stream:
         played = self.time.play(audio, first, self.heard, hop + 1)
         self.heard += hop
         return played[: hop * FRAME]
+
+
+def numbered(begin: int, count: int) -> Array:
+    """Latents that are the numbers of their frames."""
+    numbers = np.arange(begin, begin + count, dtype=np.float32)
+    return np.repeat(numbers[:, None], LATENT_CHANNELS, axis=1)
 
 
 def tone_hz(sound: Array) -> float:
@@ -106,15 +113,17 @@ def test_time_is_kept_over_many_formants() -> None:
 
 
 @pytest.mark.parametrize("ratio", [2 ** (-2 / 12), 1.0, 2 ** (1 / 12), 2 ** (2 / 12)])
-def test_the_decoder_always_looks_four_frames_ahead(ratio: float) -> None:
-    """Of its own; the last may not be known yet, and then are as those before."""
+def test_the_decoder_always_looks_five_frames_ahead(ratio: float) -> None:
+    """Of its own; the last are as they seem, in the same time, or as those before."""
     stream = Stream()
     for _ in range(30):
         stream.hop(4, ratio)
-        window = stream.time.window(21, stream.heard)
+        window = stream.time.window(Rung(40).decoded, stream.heard)
         latent, edge = window.latent[0, 0], stream.heard
-        assert (latent >= edge - 1e-3).sum() >= AHEAD_FRAMES
-        assert latent[-1] <= stream.latent.end - 1
+        assert (latent >= edge - 1e-3).sum() >= HEARD_AHEAD_FRAMES
+        assert latent[-1] <= stream.latent.end - 1 + LATENT_AHEAD_FRAMES
+        assert latent[-1] >= stream.latent.end
+        assert (np.diff(latent) >= 0).all()
         turns = np.diff(window.phase[0].astype(np.float64)) - window.pitch_hz[0, :-1] / 100
         assert np.abs((turns + 0.5) % 1 - 0.5)[-8:].max() < 1e-5
     assert latent[0] <= edge - 10

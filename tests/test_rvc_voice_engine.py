@@ -12,14 +12,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from models import rvc_voice_engine
 from models.engines import VoiceProfile, VoiceSettings
+from models.resample import Resampler
 from models.runtime import Graph, OnnxGraph
 from models.rvc_voice_engine import KEPT_VOICES, LoadedVoice, RvcVoiceEngine, RvcVoiceStream, warm
 from models.voice_graph import AUDIO, DECODER_OPEN, LADDER, LATENT, LATENT_OPEN
 from models.voice_index import VoiceIndex
+from models.voice_listening import Listener
 from models.voice_networks import VoiceNetworkStore
 from models.voice_pitch import RmvpePitch, TrackedPitch
 from models.voice_refusal import VoiceRefused
@@ -80,14 +83,32 @@ def test_as_many_samples_leave_as_come(rate_hz: int, voice_hz: int) -> None:
 
 @pytest.mark.parametrize("hops_ms", [[40], [200], MIXED])
 def test_the_delay_is_the_declared_one_at_every_hop(hops_ms: list[int]) -> None:
-    """Loudness leaves `delay_ms` after it came; a frame of the content, 25 ms, either way."""
-    sound, one = tone(3.0), stream(voice_stand_ins.voice())
-    out = converted(one, sound, hops_ms)
-    heard = np.flatnonzero(np.abs(out) > 0.1)
-    delay_samples = one.delay_ms * 48
-    assert abs(heard[0] - 24_000 - delay_samples) < 1200
-    assert abs(heard[-1] - 120_000 - delay_samples) < 1200
-    assert 65 <= one.delay_ms <= 68
+    """Clicks at every millisecond of the grid, by where their energy leaves: the frame of 25 ms is played in 20."""
+    sound, one = np.zeros(5 * 48_000, np.float32), stream(voice_stand_ins.voice())
+    places = [24_000 + 9648 * number for number in range(20)]
+    sound[places] = 0.9
+    out = converted(one, sound, hops_ms).astype(np.float64) ** 2
+    behind_ms = np.arange(9600) / 48
+    late_ms = np.average(np.tile(behind_ms, (20, 1)), weights=[out[place : place + 9600] for place in places])
+    assert late_ms == pytest.approx(one.delay_ms - 2.5, abs=1)
+
+
+@pytest.mark.parametrize(("voice_hz", "up_ms"), [(32_000, 0.75), (40_000, 0.6), (48_000, 0.0)])
+def test_the_delay_is_the_sum_of_its_parts_and_none_of_them_grows(voice_hz: int, up_ms: float) -> None:
+    """In ms: down to 16 kHz, the end of a frame of content and 20 that follow it, latent waited for, up again."""
+    assert _peak_ms(48_000, 16_000) == pytest.approx(1.5, abs=1 / 48)
+    assert _peak_ms(voice_hz, 48_000) == pytest.approx(up_ms, abs=1 / 48)
+    edges = voice_stand_ins.StandIn(lambda feeds: sliding_window_view(feeds["wave"], 400, axis=1)[:, ::320, ::399])
+    heard = Listener(edges, TrackedPitch()).hear(np.arange(1600, dtype=np.float32)).content[-1]
+    assert list((1600 - heard) / 16) == [45, 20 + 1 / 16]  # its first sample and its last
+    assert stream(voice_stand_ins.voice(voice_hz)).delay_ms == pytest.approx(1.5 + (45 - 20) + 30 + up_ms)
+
+
+def _peak_ms(from_hz: int, to_hz: int) -> float:
+    """When a click is loudest that came at once."""
+    click = np.zeros(from_hz // 10)
+    click[0] = 1.0
+    return float(np.abs(Resampler(from_hz, to_hz).convert(click)).argmax()) / to_hz * 1000
 
 
 def test_a_move_along_the_ladder_changes_nothing() -> None:

@@ -14,8 +14,10 @@ from models.convert.rvc_checkpoint import norm_axis
 from models.convert.rvc_network import RvcNetwork
 from models.convert.streaming_graph import DecoderGraph, LatentGraph, decoder_probe, latent_probe
 from models.voice_graph import (
-    AHEAD_FRAMES,
+    BEYOND_FRAMES,
     FLOWED_FRAMES,
+    HEARD_AHEAD_FRAMES,
+    HELD_FRAMES,
     LADDER,
     LATENT_AHEAD_FRAMES,
     LATENT_CHANNELS,
@@ -58,8 +60,10 @@ def timeline() -> dict[str, torch.Tensor]:
     pitch_hz[START + 10 : START + 18] = 0
     step = pitch_hz.double() / 100
     features = torch.randn(1, FRAMES // 2, SHAPE.feature_width, generator=random).repeat_interleave(2, 1)
+    blurred = torch.randn(1, FRAMES // 2, SHAPE.feature_width, generator=random).repeat_interleave(2, 1)
     return {
         "features": features,
+        "features_ahead": 0.95 * features + 0.31 * blurred,
         "coarse_pitch": torch.randint(60, 120, (1, FRAMES // 8), generator=random).repeat_interleave(8, 1)[:, :FRAMES],
         "latent_noise": torch.randn(1, LATENT_CHANNELS, FRAMES, generator=random),
         "pitch_hz": pitch_hz.float()[None],
@@ -69,32 +73,45 @@ def timeline() -> dict[str, torch.Tensor]:
 
 
 def latent_windows(rung: Rung, first: int) -> dict[str, torch.Tensor]:
-    """What the latent graph takes for the hop that begins at the absolute frame `first`."""
+    """What the latent graph takes for the hop that begins at the absolute frame `first`.
+
+    What seems to follow is like what will, as far as the last frame of a content encoder is.
+    """
     line = timeline()
-    ends = [first + (1 + row) * STEP_FRAMES + LATENT_AHEAD_FRAMES for row in range(rung.steps)]
+    ends = [first + (1 + row) * STEP_FRAMES + BEYOND_FRAMES for row in range(rung.steps)]
     return {
-        "features": torch.cat([line["features"][:, end - SEEN_FRAMES : end] for end in ends]),
-        "coarse_pitch": torch.cat([line["coarse_pitch"][:, end - SEEN_FRAMES : end] for end in ends]),
+        "features": torch.cat([held(line["features"], line["features_ahead"], end) for end in ends]),
+        "coarse_pitch": torch.cat([held(line["coarse_pitch"], line["coarse_pitch"], end) for end in ends]),
         "latent_noise": torch.cat([line["latent_noise"][:, :, end - FLOWED_FRAMES : end] for end in ends]),
         "speaker": torch.tensor([0]),
     }
 
 
+def held(line: torch.Tensor, ahead: torch.Tensor, end: int) -> torch.Tensor:
+    """The window of a line that ends before `end`: known, then as it seems, then that held."""
+    now = end - BEYOND_FRAMES
+    seemed = ahead[:, now : now + LATENT_AHEAD_FRAMES]
+    return torch.cat([line[:, end - SEEN_FRAMES : now], seemed, *[seemed[:, -1:]] * HELD_FRAMES], dim=1)
+
+
 @cache
-def latent(rung: Rung) -> torch.Tensor:
-    """The latent by absolute frame, from START - BEFORE on, made hop by hop."""
-    graph, made = LatentGraph(network()).eval(), torch.zeros(1, LATENT_CHANNELS, FRAMES)
+def latent(rung: Rung) -> tuple[torch.Tensor, dict[int, torch.Tensor]]:
+    """The latent by absolute frame, from START - BEFORE on, made hop by hop; by a hop's end what seemed to follow."""
+    graph, made, seeming = LatentGraph(network()).eval(), torch.zeros(1, LATENT_CHANNELS, FRAMES), {}
     with torch.inference_mode():
-        for first in range(START - BEFORE, START + HOPPED + AHEAD_FRAMES, rung.hop):
-            made[:, :, first : first + rung.hop] = graph(**latent_windows(rung, first))
-    return made
+        for first in range(START - BEFORE, START + HOPPED, rung.hop):
+            given = graph(**latent_windows(rung, first))
+            made[:, :, first : first + rung.hop] = given[:, :, :-LATENT_AHEAD_FRAMES]
+            seeming[first + rung.hop] = given[:, :, -LATENT_AHEAD_FRAMES:]
+    return made, seeming
 
 
 def decoder_window(rung: Rung, end: int) -> dict[str, torch.Tensor]:
-    """What the decoder graph takes for the window that ends before the absolute frame `end`."""
+    """What the decoder graph takes for the window that ends before the absolute frame `end`, the last as they seem."""
     line, hop = timeline(), SHAPE.hop
+    known, (made, seeming) = end - LATENT_AHEAD_FRAMES, latent(rung)
     return {
-        "latent": latent(rung)[:, :, end - rung.decoded : end],
+        "latent": torch.cat([made[:, :, end - rung.decoded : known], seeming[known]], dim=2),
         "pitch_hz": line["pitch_hz"][:, end - rung.decoded : end],
         "phase": line["phase"][:, end - rung.decoded : end],
         "source_noise": line["source_noise"][:, (end - rung.decoded) * hop : end * hop],
@@ -104,12 +121,12 @@ def decoder_window(rung: Rung, end: int) -> dict[str, torch.Tensor]:
 
 @cache
 def streamed(rung: Rung) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    """The frames from START on, hop by hop, cut hard: no cross-fade."""
+    """The frames from START - AHEAD_FRAMES on, hop by hop, cut hard: no cross-fade."""
     graph, hop, pieces = DecoderGraph(network()).eval(), SHAPE.hop, []
     with torch.inference_mode():
-        for first in range(START, START + HOPPED, rung.hop):
-            audio = graph(**decoder_window(rung, first + rung.hop + AHEAD_FRAMES))[0]
-            pieces.append(audio[-(rung.hop + AHEAD_FRAMES) * hop :][: rung.hop * hop])
+        for end in range(START + rung.hop, START + HOPPED + 1, rung.hop):
+            audio = graph(**decoder_window(rung, end + LATENT_AHEAD_FRAMES))[0]
+            pieces.append(audio[-(rung.hop + HEARD_AHEAD_FRAMES) * hop :][: rung.hop * hop])
     return np.asarray(torch.cat(pieces).numpy())
 
 
@@ -129,15 +146,15 @@ def test_the_hop_does_not_change_the_audio(hop_ms: int) -> None:
 def test_the_latent_of_a_frame_is_the_same_at_every_hop() -> None:
     """Its window begins and ends at the same frames: what is left is how sums are ordered."""
     frames = slice(START - BEFORE, START + HOPPED)
-    one, other = latent(Rung(40))[:, :, frames], latent(Rung(120))[:, :, frames]
+    one, other = latent(Rung(40))[0][:, :, frames], latent(Rung(120))[0][:, :, frames]
     assert float(one.std()) > 0.1
     torch.testing.assert_close(one, other, atol=1e-4, rtol=0)
 
 
-def test_given_the_same_latent_four_frames_ahead_are_enough() -> None:
+def test_given_the_same_latent_five_frames_ahead_are_enough() -> None:
     """The decoder alone: a window with the edges of a rung gives the audio of the whole, correlated by 0.9995."""
     line, first, hop = timeline(), START + 16, SHAPE.hop
-    begin, end = first - LEFT_FRAMES, first + 4 + AHEAD_FRAMES
+    begin, end = first - LEFT_FRAMES, first + 4 + HEARD_AHEAD_FRAMES
     with torch.inference_mode():
         speaker = network().speaker(torch.tensor([0]))
         features, pitch = line["features"][:, -80:], line["coarse_pitch"][:, -80:]
@@ -162,13 +179,14 @@ def test_without_the_carried_phase_and_noise_the_windows_disagree() -> None:
     """What the inputs are for: with others, the overlap of two windows is another sound."""
     rung, source = Rung(40), network().dec.m_source
     given, windows = decoder_window(rung, START + 10), latent_windows(rung, START)
+    carried_latent = torch.cat([latent(rung)[0][:, :, START : START + 4], latent(rung)[1][START + 4]], dim=2)
     drawn = torch.randn(windows["latent_noise"].shape, generator=torch.Generator().manual_seed(99))
     with torch.inference_mode():
         carried = source(given["pitch_hz"], given["phase"], given["source_noise"])
         restarted = source(given["pitch_hz"], torch.zeros(1, rung.decoded), given["source_noise"])
         fresh = LatentGraph(network()).eval()(**(windows | {"latent_noise": drawn}))
     assert correlation(carried.flatten().numpy(), restarted.flatten()) < 0.9
-    assert correlation(fresh.flatten().numpy(), latent(rung)[:, :, START : START + 4].flatten()) < 0.99
+    assert correlation(fresh.flatten().numpy(), carried_latent.flatten()) < 0.99
 
 
 @pytest.mark.parametrize("rung", LADDER)

@@ -3,11 +3,11 @@
 import pytest
 
 from models.voice_graph import (
-    AHEAD_FRAMES,
     DECODER_OPEN,
     FLOW_FRAMES,
     FLOWED_FRAMES,
     FRAMES,
+    HEARD_AHEAD_FRAMES,
     HOPS_MS,
     LADDER,
     LATENT_OPEN,
@@ -32,7 +32,7 @@ def test_the_ladder_is_on_the_grid_of_the_networks() -> None:
 @pytest.mark.parametrize("rung", LADDER)
 def test_a_window_holds_the_hop_with_its_edges_at_every_formant(rung: Rung) -> None:
     """The highest formant, two semitones, stretches the hop and what is ahead of it by an eighth."""
-    assert rung.decoded >= LEFT_FRAMES + (rung.hop + AHEAD_FRAMES) * 2 ** (2 / 12)
+    assert rung.decoded >= LEFT_FRAMES + (rung.hop + HEARD_AHEAD_FRAMES) * 2 ** (2 / 12)
     assert rung.steps * STEP_FRAMES == rung.hop
     assert FLOW_FRAMES + STEP_FRAMES <= FLOWED_FRAMES < SEEN_FRAMES
 

@@ -21,7 +21,7 @@ from mirage_rtc.voice_commands import run_graph
 from mirage_rtc.voice_options import VoiceOptions
 from models.convert.onnx_export import WEIGHTS_NAME
 from models.convert.voice_import import TOLERANCE, VoiceExtras, compare, import_voice
-from models.voice_graph import LADDER
+from models.voice_graph import LADDER, LATENT_AHEAD_FRAMES
 from models.voice_probe import decoder_probe, latent_probe
 from models.voice_refusal import VoiceRefused
 from models.voice_store import VoiceRecord, VoiceStore
@@ -130,7 +130,7 @@ def test_a_stored_graph_runs_and_its_inputs_are_heard(stored: tuple[VoiceStore, 
     assert 0 < np.abs(audio).max() <= 1
     latent_given = latent_probe(rung, record.feature_width)
     latent = run_graph(paths.latent, latent_given)
-    assert latent.shape == (1, 192, rung.hop)
+    assert latent.shape == (1, 192, rung.hop + LATENT_AHEAD_FRAMES)
     for path, given, before in ((paths.decoder, decoder_given, audio), (paths.latent, latent_given, latent)):
         for name, value in given.items():
             other = given | {name: value + 1 if name == "speaker" else _changed(value)}

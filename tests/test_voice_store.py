@@ -104,7 +104,7 @@ def test_a_voice_of_an_earlier_layout_is_to_be_imported_again(tmp_path: Path) ->
     """Its graphs have other inputs; the sentence says what to do."""
     store = stored(tmp_path)
     path = tmp_path / "grace" / RECORD_NAME
-    path.write_text(path.read_text().replace('"layout": 3', '"layout": 2'))
+    path.write_text(path.read_text().replace('"layout": 4', '"layout": 3'))
     with pytest.raises(VoiceRefused, match="import it again"):
         store.record("grace")
 

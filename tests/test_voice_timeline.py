@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from models.voice_graph import (
     AHEAD_FRAMES,
+    BEYOND_FRAMES,
+    HEARD_AHEAD_FRAMES,
+    HELD_FRAMES,
     LADDER,
     LATENT_AHEAD_FRAMES,
     LATENT_CHANNELS,
@@ -49,13 +52,19 @@ def commit(line: VoiceTimeline, begin: int, end: int) -> None:
 
 def latent_of(feeds: dict[str, NDArray[Any]], hop: int) -> NDArray[np.float32]:
     """A latent graph that only copies: channel 0 a frame's first feature, channel 1 its first noise."""
-    latent = np.zeros((1, LATENT_CHANNELS, hop), np.float32)
-    for row in range(hop // STEP_FRAMES):
-        for step in range(STEP_FRAMES):
-            place = STEP_FRAMES + 2 - step  # the step, then two frames ahead
-            latent[0, 0, STEP_FRAMES * row + step] = feeds["features"][row, -place, 0]
-            latent[0, 1, STEP_FRAMES * row + step] = feeds["latent_noise"][row, 0, -place]
+    latent = np.zeros((1, LATENT_CHANNELS, hop + LATENT_AHEAD_FRAMES), np.float32)
+    last = hop // STEP_FRAMES - 1
+    for frame in range(hop + LATENT_AHEAD_FRAMES):
+        row = min(frame // STEP_FRAMES, last)
+        place = STEP_FRAMES + BEYOND_FRAMES - (frame - STEP_FRAMES * row)  # the step, two frames ahead, those held
+        latent[0, 0, frame] = feeds["features"][row, -place, 0]
+        latent[0, 1, frame] = feeds["latent_noise"][row, 0, -place]
     return latent
+
+
+def silent(rung: Rung) -> NDArray[np.float32]:
+    """What the latent graph gives of nothing."""
+    return np.zeros((1, LATENT_CHANNELS, rung.hop + LATENT_AHEAD_FRAMES), np.float32)
 
 
 def streamed(hops: list[Rung]) -> tuple[list[dict[str, NDArray[Any]]], VoiceTimeline]:
@@ -76,7 +85,7 @@ def test_feeds_fit_the_graphs_from_the_first_hop_on(rung: Rung) -> None:
     line = timeline()
     commit(line, 0, rung.hop)
     latent_feeds = line.latent_feeds(rung, 2)
-    line.commit_latent(np.zeros((1, LATENT_CHANNELS, rung.hop), np.float32))
+    line.commit_latent(silent(rung))
     pairs = (
         (latent_feeds, latent_inputs(rung, feature_width=WIDTH)),
         (line.decoder_feeds(rung, 2), decoder_inputs(rung, frame_samples=FRAME)),
@@ -99,14 +108,35 @@ def test_every_hop_shows_a_frame_the_same() -> None:
     assert one["latent"].std() > 0
 
 
-def test_the_audio_of_a_frame_comes_40_ms_after_it_was_committed() -> None:
+def test_the_audio_of_a_frame_comes_30_ms_after_it_was_committed() -> None:
     """Channel 0 of the latent is the number of the frame: at the cut it is the hop's, less what is looked ahead."""
     rung = Rung(40)
     seen, line = streamed([rung] * 30)
-    cut = seen[-1]["latent"][0, 0, -(rung.hop + AHEAD_FRAMES) : -AHEAD_FRAMES]
+    cut = seen[-1]["latent"][0, 0, -(rung.hop + HEARD_AHEAD_FRAMES) : -HEARD_AHEAD_FRAMES]
     assert list(cut) == [frame - AHEAD_FRAMES for frame in range(116, 120)]
     assert line.heard == 120
-    assert AHEAD_FRAMES == 4
+    assert AHEAD_FRAMES == 3
+
+
+def test_the_decoder_is_shown_what_seems_to_follow_and_that_is_never_committed() -> None:
+    """Another guess at what follows: behind the last frame that was committed all is as guessed, before it nothing."""
+    shown = []
+    for guess in (500, 900):
+        line, rung = timeline(), Rung(40)
+        for first in range(0, 80, 4):
+            seemed = Frames(features=features(guess, guess + 4), pitch_hz=np.full(4, float(guess)))
+            line.commit(frames(first, first + 4), seemed)
+            given = line.latent_feeds(rung, 0)
+            line.commit_latent(latent_of(given, rung.hop))
+            feeds = line.decoder_feeds(rung, 0)
+            line.cut(np.zeros((1, rung.decoded * FRAME), np.float32), rung)
+        shown.append(feeds)
+        assert list(given["features"][-1, -HELD_FRAMES:, 0]) == [guess + 3] * HELD_FRAMES
+        assert list(feeds["latent"][0, 0, -LATENT_AHEAD_FRAMES:]) == [guess + 2, guess + 3]
+        assert list(feeds["pitch_hz"][0, -LATENT_AHEAD_FRAMES:]) == [guess] * LATENT_AHEAD_FRAMES
+    for name in ("latent", "pitch_hz"):
+        one, other = (feeds[name][..., :-LATENT_AHEAD_FRAMES] for feeds in shown)
+        assert np.array_equal(one, other), name
 
 
 def test_the_phase_is_the_running_sum_of_the_pitch() -> None:
@@ -134,17 +164,17 @@ def test_noise_is_a_function_of_the_frame() -> None:
 
 
 def test_a_cut_is_the_hop_and_what_lies_behind_it() -> None:
-    """A frame behind it is left for the guard, of the four that the decoder looked ahead."""
+    """A frame behind it is left for the guard, of those that the decoder looked ahead."""
     rung = Rung(40)
     line, audio = streamed([rung] * 9)[1], np.arange(rung.decoded * FRAME, dtype=np.float32)[None]
     line.commit(frames(36, 40), frames(38, 42))
-    line.commit_latent(np.zeros((1, LATENT_CHANNELS, rung.hop), np.float32))
+    line.commit_latent(silent(rung))
     line.decoder_feeds(rung, 0)
     hop, behind = line.cut(audio, rung)
     assert len(hop) == rung.hop * FRAME
     assert len(behind) == PROMISED_FRAMES * FRAME
     assert hop[-1] + 1 == behind[0]
-    assert audio[0, -1] - behind[-1] == (AHEAD_FRAMES - PROMISED_FRAMES) * FRAME
+    assert audio[0, -1] - behind[-1] == (HEARD_AHEAD_FRAMES - PROMISED_FRAMES) * FRAME
 
 
 def test_a_formant_glides_and_leaves_the_pitch_alone() -> None:
@@ -154,12 +184,12 @@ def test_a_formant_glides_and_leaves_the_pitch_alone() -> None:
     for _ in range(30):
         steady = Frames(features=features(first, first + 4), pitch_hz=np.full(4, 200.0))
         line.commit(steady, steady)
-        line.commit_latent(np.zeros((1, LATENT_CHANNELS, rung.hop), np.float32))
+        line.commit_latent(silent(rung))
         feeds = line.decoder_feeds(rung, 0)
         line.cut(np.zeros((1, rung.decoded * FRAME), np.float32), rung)
         first += 4
         if first == 16:
-            sung = feeds["pitch_hz"][0, -4:]
+            sung = feeds["pitch_hz"][0, -4 - LATENT_AHEAD_FRAMES : -LATENT_AHEAD_FRAMES]
             assert np.diff(12 * np.log2(sung)) == pytest.approx(-0.1, abs=0.02)
     assert feeds["pitch_hz"][0] == pytest.approx(200 / 2 ** (2 / 12), rel=1e-5)
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from models.model_spec import TensorSpec
 from models.rmvpe_decode import BINS, CENTS_PER_BIN, FIRST_BIN_CENTS
 from models.rvc_voice_engine import LoadedVoice
-from models.voice_graph import LADDER, LATENT_AHEAD_FRAMES, LATENT_CHANNELS, STEP_FRAMES
+from models.voice_graph import BEYOND_FRAMES, HELD_FRAMES, LADDER, LATENT_CHANNELS, STEP_FRAMES
 from models.voice_networks import CONTENT_FRAMES, CONTENT_V2, PITCH
 from models.voice_pitch import RmvpePitch
 
@@ -63,8 +63,10 @@ def one_pitch(feeds: Mapping[str, Array]) -> Array:
 
 
 def copied(feeds: Mapping[str, Array]) -> Array:
-    """Latent [1, 192, hop]: channel 0 is the loudness."""
-    steps = feeds["features"][:, -(STEP_FRAMES + LATENT_AHEAD_FRAMES) : -LATENT_AHEAD_FRAMES, 0].reshape(-1)
+    """Latent [1, 192, hop and what seems to follow]: channel 0 is the loudness."""
+    loud = feeds["features"][:, :, 0]
+    steps = loud[:, -(STEP_FRAMES + BEYOND_FRAMES) : -BEYOND_FRAMES].reshape(-1)
+    steps = np.concatenate([steps, loud[-1, -BEYOND_FRAMES:-HELD_FRAMES]])
     latent = np.zeros((1, LATENT_CHANNELS, len(steps)), np.float32)
     latent[0, 0] = steps
     return latent

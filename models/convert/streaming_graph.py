@@ -4,22 +4,23 @@ import torch
 from torch import Tensor, nn
 
 from models.convert.rvc_network import RvcNetwork, RvcShape
-from models.voice_graph import LATENT_AHEAD_FRAMES, STEP_FRAMES, Port, Rung, decoder_inputs, latent_inputs
+from models.voice_graph import BEYOND_FRAMES, HELD_FRAMES, STEP_FRAMES, Port, Rung, decoder_inputs, latent_inputs
 
 
 class LatentGraph(nn.Module):
-    """The latent of a hop, window by window."""
+    """The latent of a hop, window by window, and what seems to follow it."""
 
     def __init__(self, network: RvcNetwork) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, features: Tensor, coarse_pitch: Tensor, latent_noise: Tensor, speaker: Tensor) -> Tensor:
-        """Latent [1, C, windows * STEP_FRAMES]; the inputs are those of `models.voice_graph.latent_inputs`."""
+        """Latent [1, C, windows * STEP_FRAMES + LATENT_AHEAD_FRAMES] of `models.voice_graph.latent_inputs`."""
         voice = self.network.speaker(speaker)
         latent = self.network.latent(features, coarse_pitch, latent_noise, voice)
-        steps = latent[:, :, -(STEP_FRAMES + LATENT_AHEAD_FRAMES) : -LATENT_AHEAD_FRAMES]
-        return steps.permute(1, 0, 2).reshape(1, int(steps.shape[1]), -1)
+        steps = latent[:, :, -(STEP_FRAMES + BEYOND_FRAMES) : -BEYOND_FRAMES]
+        hop = steps.permute(1, 0, 2).reshape(1, int(steps.shape[1]), -1)
+        return torch.cat([hop, latent[-1:, :, -BEYOND_FRAMES:-HELD_FRAMES]], dim=2)
 
 
 class DecoderGraph(nn.Module):
