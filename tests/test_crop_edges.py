@@ -1,5 +1,6 @@
 """Where a swap covers the raw face: whatever the networks say, the middle of it is covered, or all of it is blurred."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -16,6 +17,8 @@ SIZE = 128
 SKIN = np.full((SIZE, SIZE, 3), (250, 60, 90), np.uint8)
 """Blue enough for the stand-in of XSeg to be face, not red enough for that of the parser to be mouth."""
 MIDDLE = (slice(48, 96), slice(44, 84))
+EYES = slice(int(np.ceil(0.27 * SIZE - 0.5)), int(np.ceil(0.53 * SIZE - 0.5)))
+"""Rows."""
 
 
 def answer(alpha: int | None = None) -> SwappedCrop:
@@ -60,14 +63,38 @@ def test_what_lies_before_the_face_shows() -> None:
     np.testing.assert_array_equal(alpha[:, 54:], square[:, 54:])
 
 
-@pytest.mark.parametrize(
-    "hidden", [(slice(36, 66), slice(0, 128)), (slice(36, 66), slice(64, 128)), (slice(66, 128), slice(0, 128))]
-)
-def test_a_hand_over_the_eyes_or_over_half_the_face_shows_nothing(hidden: tuple[slice, slice]) -> None:
+@pytest.mark.parametrize("hidden", [(slice(36, 66), slice(0, 128)), (slice(66, 128), slice(0, 128))])
+def test_a_hand_over_both_eyes_or_over_half_the_face_shows_nothing(hidden: tuple[slice, slice]) -> None:
     """By what could be seen there somebody could be recognised, if the network errs: blurred instead."""
     crop = SKIN.copy()
     crop[hidden] = 0
     assert masked(crop) is None
+
+
+def test_a_hand_over_one_eye_shows_below_it_only() -> None:
+    """The band of the eyes is the swap's as if nothing hid them, right across: there nothing raw is seen."""
+    crop = SKIN.copy()
+    crop[36:62, 64:128] = 0
+    crop[62:86, 86:128] = 0
+    alpha, square = masked(crop), neural_paste.soft_alpha(SIZE)
+    assert alpha is not None
+    assert (EYES.start, EYES.stop) == (35, 68)
+    np.testing.assert_array_equal(alpha[: EYES.stop], square[: EYES.stop])
+    np.testing.assert_array_equal(alpha[:, :64], square[:, :64])
+    assert (alpha[72:82, 90:104] < 40).all()
+
+
+def test_who_wears_glasses_is_swapped_and_not_blurred() -> None:
+    """The network takes their rims for something held before the face: 15 % of the band, all of it covered."""
+    crop = SKIN.copy()
+    for x_px in (46, 81):
+        cv2.ellipse(crop, (x_px, 53), (15, 11), 0, 0, 360, (0, 0, 0), 3)
+    np.testing.assert_array_equal(masked(crop), neural_paste.soft_alpha(SIZE))
+    thin = SKIN.copy()
+    thin[44:50, 44:54] = 0
+    alpha = masked(thin)
+    assert alpha is not None
+    assert (alpha[EYES] < neural_paste.soft_alpha(SIZE)[EYES]).any()
 
 
 def test_a_network_that_sees_no_face_at_all_shows_none() -> None:
