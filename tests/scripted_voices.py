@@ -20,7 +20,7 @@ from models.voice_rack import VoiceRack
 from models.voice_refusal import VoiceRefused
 
 EMBEDDED_DELAY_MS = 30.0
-IMPORTED_DELAY_MS = 61.5
+IMPORTED_DELAY_MS = 51.5
 FACTORS = {"disguise": 0.5, "robot": 0.25, "eighth": 0.125, "tenth": 0.1}
 LEAVE = "TESTS_VOICE_MAY_LOAD"
 """The environment variable that names a file: while it is not there, "rvc:loads" is not loaded."""
