@@ -19,7 +19,8 @@ from pathlib import Path
 FOLDERS_MAX = 40
 """Seven networks in the two precisions, and as many of before the last update or two; an engine is up to 0.6 GB."""
 KEY_FILE = "key.json"
-_TENSORRT_LIBRARIES = ("libnvinfer.so.11", "libnvinfer.so.10", "libnvinfer.so.9", "libnvinfer.so.8")
+_TENSORRT_LIBRARIES = ("libnvinfer.so.10", "libnvinfer.so.11", "libnvinfer.so.9", "libnvinfer.so.8")
+"""The one that ONNX Runtime 1.19 to 1.31 loads, then others: 11 may lie beside it, as pip's newest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +58,31 @@ def folder(root: Path, key: EngineKey, *, in_use: Iterable[Path] = ()) -> Path:
     os.utime(path)
     _prune(root, spare={path, *in_use})
     return path
+
+
+def part(folder: Path, name: str) -> Path | None:
+    """A folder of its own in a key's folder; None where it cannot be made, and then nothing is kept."""
+    path = folder / name
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return path
+
+
+def holds_engines(folder: Path | None) -> bool:
+    """Whether an engine is kept in a key's folder."""
+    return folder is not None and any(folder.rglob("*.engine"))
+
+
+def empty(folder: Path) -> None:
+    """Delete what a key's folder keeps, but not that it is the key's; what cannot be deleted stays."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name != KEY_FILE:
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def tensorrt_version() -> str:

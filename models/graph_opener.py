@@ -45,12 +45,12 @@ class GraphOpener:
     ) -> Graph:
         """Open a network, warm at `shapes` on a GPU. Raises `NetworkError` as `runtime.OnnxGraph` does."""
         answers = None if self._cache is None else self._cache / "answers"
-        places = self.places(path, shapes)
+        places = self.places(path, shapes, content)
         trusted = trusted_graph.open_trusted(path, contract, places, shapes=shapes, content=content, answers=answers)
         self.said += trusted.refused
         return trusted.graph
 
-    def places(self, path: Path, shapes: StaticShapes) -> Iterator[Placement]:
+    def places(self, path: Path, shapes: StaticShapes, content: bytes | None = None) -> Iterator[Placement]:
         """Where the network of a file is tried, in order; a place's folder is made when it is that one's turn."""
         if self.provider == "cpu":
             yield Placement(threads=CPU_THREADS)
@@ -59,11 +59,11 @@ class GraphOpener:
         captured = threading.get_ident() == self._owner
         cuda = Placement(provider="cuda", device=self._device, captured=captured)
         for half in (True, False) if self.provider == "tensorrt" else ():
-            engines = self._engines(path, shapes, half=half)
+            engines = self._engines(path, shapes, content, half=half)
             yield replace(cuda, provider="tensorrt", half=half, cache=engines)
         yield cuda
 
-    def _engines(self, path: Path, shapes: StaticShapes, *, half: bool) -> Path | None:
+    def _engines(self, path: Path, shapes: StaticShapes, content: bytes | None, *, half: bool) -> Path | None:
         """Where TensorRT's engines of a file are kept; nowhere when not all is known that they depend on."""
         device, tensorrt = gpu_status.device(self._device), engine_cache.tensorrt_version()
         if self._cache is None or device is None or not tensorrt:
@@ -75,7 +75,7 @@ class GraphOpener:
                 tensorrt=tensorrt,
                 onnxruntime=runtime.version("tensorrt"),
                 half=half,
-                model_sha256=_sha256(path),
+                model_sha256=_sha256(path) if content is None else hashlib.sha256(content).hexdigest(),
                 shapes=f"{shapes.batches} {shapes.sizes_px}",
             )
             found = engine_cache.folder(self._cache / "tensorrt", key, in_use=tuple(self._opened))

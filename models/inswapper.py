@@ -67,12 +67,14 @@ def open_inswapper(path: Path, opener: GraphOpener) -> InSwapper:
     content = neural_graph.with_open_batch(path.read_bytes())
     try:
         return InSwapper(opener.open(path, INSWAPPER_CONTRACT, shapes=FACES, content=content), emap)
-    except NetworkError as refused:
+    except NetworkError as error:
         if opener.provider == "cpu":
             raise
-        graph = opener.open(path, INSWAPPER_CONTRACT, shapes=FACES)
-        opener.said.append(f"one face a run: {refused.sentence}")
-        return InSwapper(graph, emap)
+        refused = error.sentence
+    # Not while the error is handled: it keeps what was refused on the GPU.
+    graph = opener.open(path, INSWAPPER_CONTRACT, shapes=FACES)
+    opener.said.append(f"one face a run: {refused}")
+    return InSwapper(graph, emap)
 
 
 def open_first_inswapper(paths: Sequence[Path], opener: GraphOpener) -> tuple[InSwapper, Path, tuple[str, ...]]:

@@ -20,6 +20,12 @@ class SessionRefused(NetworkError):
         self.on_cpu = on_cpu
 
 
+def without_frames(error: NetworkError) -> NetworkError:
+    """The error without the calls that led to it: while it is kept, they would keep a network on the GPU with it."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
+
+
 def first_line(error: Exception) -> str:
     """What an exception says, short enough for a sentence: the end of it, since ONNX Runtime's begin with C++."""
     line = (str(error).strip() or type(error).__name__).splitlines()[0]

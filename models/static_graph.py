@@ -5,6 +5,7 @@ graph and replayed. ONNX Runtime keeps captured runs by thread, and replays by t
 face elsewhere: only the thread that opened a network may run it. Used in the place of `runtime.OnnxGraph`.
 """
 
+import gc
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,16 +14,21 @@ from typing import Any
 
 import numpy as np
 
-from models import graph_trial, runtime
-from models.graph_trial import Array
+from models import engine_cache, graph_trial, runtime
+from models.bound_shape import BoundShape, bind
+from models.graph_trial import Answer, Array
 from models.model_spec import GraphContract, TensorSpec
+from models.network_error import without_frames
 from models.placement import Placement, Shape, Shapes
-from models.runtime import NetworkError
+from models.runtime import NetworkError, SessionRefused
 
 RUNS_TO_CAPTURE = 3
-"""ONNX Runtime captures the third run of a shape: two before it may still allocate (cuda_execution_provider.h)."""
+"""With an id before a replay is surely one: ONNX Runtime captures in the first, which it repeats by itself for that
+(`InferenceSession::Run`), and TensorRT's provider in the second; runs of an open session cost nothing."""
 REPLAY_APART = 0.02
 """A captured run answers as the same run did before it was captured, to rounding."""
+ROW_APART = 0.05
+"""A row among others is computed by other kernels than alone, in half precision a hundredth off; others' are far."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,28 +48,13 @@ ONE_BY_ONE = StaticShapes()
 """One row at a time."""
 
 
-@dataclass(slots=True, kw_only=True)
-class _Bound:
-    """One shape of one session: its buffers, and the rows in host memory that are copied there."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Trial:
+    """What a shape was asked when it was bound, and what it answered before anything was captured."""
 
-    session: Any
-    binding: Any
-    options: Any
-    staged: dict[str, Array]
-    inputs: dict[str, Any]
-    outputs: list[Any]
-    batch: int
-
-    def run(self, feeds: Mapping[str, Array], rows: int) -> tuple[Array, ...]:
-        for name, staged in self.staged.items():
-            staged[:rows] = feeds[name]
-            staged[rows:] = 0  # what another caller left there
-            self.inputs[name].update_inplace(staged)
-        self.binding.synchronize_inputs()
-        self.session.run_with_iobinding(self.binding, self.options)
-        self.binding.synchronize_outputs()
-        # On a CPU numpy() is a view of the buffer, which the next run overwrites.
-        return tuple(np.array(out.numpy()[: rows if rows < self.batch else None]) for out in self.outputs)
+    bound: BoundShape
+    feeds: dict[str, Array]
+    answer: Answer
 
 
 class StaticGraph:
@@ -85,14 +76,15 @@ class StaticGraph:
         self._owner = threading.get_ident()
         self._name = path.name
         self._path, self._contract, self._content = path, contract, content
-        self.captured = placement.captured
-        try:
-            self._open(shapes, placement)
-        except NetworkError:
-            if not placement.captured:
-                raise
-            self.captured = False
-            self._open(shapes, replace(placement, captured=False))
+        refused = self._refused(shapes, placement)
+        if placement.captured and isinstance(refused, SessionRefused) and refused.on_cpu:
+            # Sizes are worked out on the CPU, without a copy; a session with copies cannot be captured, and says so.
+            refused = self._refused(shapes, replace(placement, allow_cpu_nodes=True))
+        self.captured = placement.captured and refused is None
+        if placement.captured and refused is not None:
+            refused = self._refused(shapes, replace(placement, captured=False))
+        if refused is not None:
+            raise refused
 
     def run(self, feeds: Mapping[str, Array]) -> tuple[Array, ...]:
         """Outputs in the graph's order, a row for each row of the feeds; more than the largest batch go in turns."""
@@ -122,55 +114,88 @@ class StaticGraph:
             raise NetworkError(f"{self._name} was made for {list(self._bound)} and got {shape}")
         return max(sizes)
 
+    def _refused(self, shapes: StaticShapes, placement: Placement) -> NetworkError | None:
+        """Open it there; why it is not open, and then nothing of it is left on the device."""
+        try:
+            self._open(shapes, placement)
+        except NetworkError as error:
+            self._bound.clear()
+            refused = without_frames(error)
+        else:
+            return None
+        gc.collect()
+        return refused
+
     def _open(self, shapes: StaticShapes, placement: Placement) -> None:
-        self._bound: dict[Shape, _Bound] = {}
+        self._bound: dict[Shape, BoundShape] = {}
+        trials: list[_Trial] = []
         for side_px in shapes.sizes_px or (0,):
             session = self._session(shapes, side_px, placement)
+            alone: BoundShape | None = None
             for number, sizes in enumerate(self._sizes(shapes, side_px), 1):
-                bound = _bind(session, self.inputs, sizes, placement, number)
+                feeds = self._noise(sizes, first_seed=1)
+                bound, answer = bind(session, feeds, placement, number)
                 self._bound[sizes[self.inputs[0].name]] = bound
-                self._try_out(bound, sizes, placement)
+                alone = alone or bound
+                trials.append(_Trial(bound=bound, feeds=feeds, answer=answer))
+                self._try_out(trials[-1], alone, self._noise(sizes, first_seed=101), placement)
+        # A later shape was bound and captured since: nothing of what the earlier ones replay may have moved.
+        for trial in trials if placement.captured else ():
+            self._require_same(trial, placement)
 
     def _session(self, shapes: StaticShapes, side_px: int, placement: Placement) -> Any:
-        """Open the file; twice where its picture has open sides, since their names are only known then."""
-        plain = replace(placement, provider="cpu", captured=False) if side_px else placement
-        tuned = () if side_px else self._sizes_by_contract(shapes)
-        session = runtime.open_session(self._path, plain, content=self._content, shapes=tuned)
+        """Open the file; on the CPU first where its inputs must be known before: sides to fix, TensorRT's range."""
+        at_once = not side_px and placement.provider != "tensorrt"
+        first = placement if at_once else replace(placement, provider="cpu", captured=False)
+        session = runtime.open_session(self._path, first, content=self._content)
         self.inputs, self.outputs = runtime.tensors_of(session)
         runtime.require(self._path, self._contract, self.inputs, self.outputs)
-        if not side_px:
+        if at_once:
             return session
         names = {size for tensor in session.get_inputs() for size in tensor.shape[1:] if isinstance(size, str)}
-        fixed = dict.fromkeys(names, side_px)
+        del session
+        if side_px and placement.cache is not None:  # TensorRT's provider names an engine by anything but its shapes
+            placement = replace(placement, cache=engine_cache.part(placement.cache, f"{side_px}px"))
         return runtime.open_session(
-            self._path, placement, content=self._content, fixed=fixed, shapes=self._sizes(shapes, side_px)
+            self._path,
+            placement,
+            content=self._content,
+            fixed=dict.fromkeys(names, side_px) if side_px else {},
+            shapes=self._sizes(shapes, side_px),
         )
-
-    def _sizes_by_contract(self, shapes: StaticShapes) -> list[Shapes]:
-        """For TensorRT, which wants the range beforehand and by names; a contract without names has one shape."""
-        named = all(tensor.name for tensor in self._contract.inputs)
-        return [_sized(self._contract.inputs, batch, 0) for batch in shapes.batches] if named else []
 
     def _sizes(self, shapes: StaticShapes, side_px: int) -> list[Shapes]:
         only = self.inputs[0].shape[0]
         return [_sized(self.inputs, batch, side_px) for batch in ((only,) if only else shapes.batches)]
 
-    def _try_out(self, bound: _Bound, sizes: Shapes, placement: Placement) -> None:
-        """Run until it is captured; two pictures must have two answers, and a replay must be what was captured."""
-        one, other = (graph_trial.noise(self.inputs, sizes, seed) for seed in (1, 2))
-        first = self._run(one)
+    def _noise(self, sizes: Shapes, first_seed: int) -> dict[str, Array]:
+        """Rows that are each a picture of nothing of its own."""
+        batch = next(iter(sizes.values()))[0]
+        single = {name: (1, *shape[1:]) for name, shape in sizes.items()}
+        rows = [graph_trial.noise(self.inputs, single, first_seed + row) for row in range(batch)]
+        return {name: np.concatenate([row[name] for row in rows]) for name in sizes}
+
+    def _try_out(self, trial: _Trial, alone: BoundShape, other: Mapping[str, Array], placement: Placement) -> None:
+        """Run until it is captured; two pictures must have two answers, and a row is the same among others."""
+        bound, first = trial.bound, trial.answer
         if any(len(out) != bound.batch for out in first) and bound.batch > 1:
             raise NetworkError(f"{self._path} does not keep one row of its answer for each face: it takes no batch.")
         for _ in range(RUNS_TO_CAPTURE if placement.captured else 0):
-            self._run(one)
-        again = self._run(one)
+            self._run(trial.feeds)
         fault = graph_trial.fault([first, self._run(other)])
-        if not fault and graph_trial.distance(again, first) > REPLAY_APART:
-            fault = "gives another answer each time"
+        if not fault and bound.batch > 1 and _rows_apart(trial, alone) > ROW_APART:
+            fault = "answers otherwise for a face among others than for it alone"
         if fault:
-            raise NetworkError(
-                f"{self._path} {fault} on {placement}; try its full-precision file, or another provider."
-            )
+            raise NetworkError(self._unfit(fault, placement))
+        self._require_same(trial, placement)
+
+    def _require_same(self, trial: _Trial, placement: Placement) -> None:
+        """A replay must be what was captured."""
+        if graph_trial.distance(self._run(trial.feeds), trial.answer) > REPLAY_APART:
+            raise NetworkError(self._unfit("gives another answer each time", placement))
+
+    def _unfit(self, fault: str, placement: Placement) -> str:
+        return f"{self._path} {fault} on {placement}; try its full-precision file, or another provider."
 
 
 def _sized(inputs: Sequence[TensorSpec], batch: int, side_px: int) -> Shapes:
@@ -178,38 +203,17 @@ def _sized(inputs: Sequence[TensorSpec], batch: int, side_px: int) -> Shapes:
     return {tensor.name: (batch, *(size or side_px for size in tensor.shape[1:])) for tensor in inputs}
 
 
-def _next_shape(known: Mapping[Shape, _Bound], shape: Shape) -> Shape:
+def _next_shape(known: Mapping[Shape, BoundShape], shape: Shape) -> Shape:
     """The smallest shape that has room for `shape`."""
     return min(one for one in known if one[1:] == shape[1:] and one[0] >= shape[0])
 
 
-def _bind(session: Any, inputs: Sequence[TensorSpec], sizes: Shapes, placement: Placement, number: int) -> _Bound:
-    """Make and bind the buffers of one shape. The answers' shapes are found by one run that is not captured."""
-    staged = {tensor.name: np.zeros(sizes[tensor.name], tensor.dtype) for tensor in inputs}
-    try:
-        binding = session.io_binding()
-        values = {name: runtime.buffer(placement, rows.shape, rows.dtype.name) for name, rows in staged.items()}
-        for name, value in values.items():
-            value.update_inplace(staged[name])
-            binding.bind_ortvalue_input(name, value)
-        names = [output.name for output in session.get_outputs()]
-        for name in names:
-            binding.bind_output(name, placement.device_name, placement.device)
-        session.run_with_iobinding(binding, runtime.run_options(placement, -1))
-        found = [value.numpy() for value in binding.get_outputs()]
-        binding.clear_binding_outputs()
-        outputs = [runtime.buffer(placement, out.shape, out.dtype.name) for out in found]
-        for name, value in zip(names, outputs, strict=True):
-            binding.bind_ortvalue_output(name, value)
-    except Exception as error:  # ONNX Runtime's own classes have no common root but this
-        raise NetworkError(f"a network has no room or cannot run: {runtime.first_line(error)}") from error
-    options = runtime.run_options(placement, number)
-    return _Bound(
-        session=session,
-        binding=binding,
-        options=options,
-        staged=staged,
-        inputs=values,
-        outputs=outputs,
-        batch=next(iter(sizes.values()))[0],
+def _rows_apart(trial: _Trial, alone: BoundShape) -> float:
+    """How far the worst row is from what the smallest shape answers to that row alone."""
+    return max(
+        graph_trial.distance(
+            tuple(out[row : row + 1] for out in trial.answer),
+            alone.run({name: rows[row : row + 1] for name, rows in trial.feeds.items()}, 1, replay=False),
+        )
+        for row in range(trial.bound.batch)
     )

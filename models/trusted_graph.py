@@ -5,6 +5,7 @@ at every start. Called by whoever opens a network for the neural engine.
 """
 
 import contextlib
+import gc
 import hashlib
 import os
 import tempfile
@@ -17,11 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from models import graph_trial
+from models import engine_cache, graph_trial
 from models.graph_trial import Answer, Array
 from models.model_spec import GraphContract
+from models.network_error import without_frames
 from models.placement import Placement
-from models.runtime import Graph, NetworkError, OnnxGraph
+from models.runtime import Graph, NetworkError, OnnxGraph, SessionRefused
 from models.static_graph import ONE_BY_ONE, StaticGraph, StaticShapes
 
 AGREE_SHARE = 0.05
@@ -58,17 +60,32 @@ def open_trusted(
     """
     failures: list[NetworkError] = []
     for placement in placements:
-        try:
-            return Trusted(
-                graph=_opened(path, contract, placement, shapes, content, answers),
-                placement=placement,
-                refused=tuple(failure.sentence for failure in failures),
-            )
-        except NetworkError as error:
-            failures.append(error)
+        kept = placement.cache if engine_cache.holds_engines(placement.cache) else None
+        opened = _opened_or_refused(path, contract, placement, shapes, content, answers)
+        if kept is not None and isinstance(opened, SessionRefused) and not opened.on_cpu:
+            engine_cache.empty(kept)  # an engine that a killed process or a full disk cut short is refused for ever
+            opened = _opened_or_refused(path, contract, placement, shapes, content, answers)
+        if not isinstance(opened, NetworkError):
+            return Trusted(graph=opened, placement=placement, refused=tuple(one.sentence for one in failures))
+        failures.append(opened)
+        gc.collect()  # what was refused lies on the GPU, where the next one needs the room
     if not failures:
         raise ValueError("no placement was named")
     raise failures[-1]
+
+
+def _opened_or_refused(
+    path: Path,
+    contract: GraphContract,
+    placement: Placement,
+    shapes: StaticShapes,
+    content: bytes | None,
+    answers: Path | None,
+) -> Graph | NetworkError:
+    try:
+        return _opened(path, contract, placement, shapes, content, answers)
+    except NetworkError as error:
+        return without_frames(error)
 
 
 def _opened(

@@ -99,3 +99,40 @@ def test_no_tensorrt_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(ctypes, "CDLL", lambda name: Library())
     assert engine_cache.tensorrt_version() == "101300"
+
+
+def test_the_tensorrt_that_onnx_runtime_loads_is_asked_before_a_newer_one_beside_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """pip's newest is 11, ONNX Runtime wants libnvinfer.so.10: engines would be kept under the wrong version."""
+
+    class Library:
+        def __init__(self, name: str) -> None:
+            self._major = int(name.rpartition(".")[2])
+
+        def getInferLibVersion(self) -> int:
+            return self._major * 10_000
+
+    monkeypatch.setattr(ctypes, "CDLL", Library)
+    assert engine_cache.tensorrt_version() == "100000"
+
+
+def test_a_key_s_folder_is_emptied_but_stays_the_key_s(tmp_path: Path) -> None:
+    """With its parts; what is no engine is no reason to."""
+    made = folder(tmp_path, KEY)
+    part = engine_cache.part(made, "640px")
+    assert part == made / "640px"
+    (made / "timing.cache").write_bytes(b"times")
+    assert not engine_cache.holds_engines(made)
+    assert not engine_cache.holds_engines(None)
+    (part / "net.engine").write_bytes(b"engine")
+    assert engine_cache.holds_engines(made)
+    engine_cache.empty(made)
+    assert [file.name for file in made.iterdir()] == [engine_cache.KEY_FILE]
+    assert folder(tmp_path, KEY) == made
+
+
+def test_a_part_that_cannot_be_made_keeps_nothing(tmp_path: Path) -> None:
+    """A read-only disk costs the next start its minutes, not this one its engine."""
+    (tmp_path / "file").touch()
+    assert engine_cache.part(tmp_path / "file", "640px") is None

@@ -68,6 +68,16 @@ def test_tensorrt_is_tried_in_half_precision_then_full_then_cuda(net: Path, tmp_
 
 
 @pytest.mark.usefixtures("card")
+def test_bytes_in_the_place_of_a_file_s_have_a_folder_of_their_own(net: Path, tmp_path: Path) -> None:
+    """A swapper with its batch opened and as it is are two networks of one file."""
+    opener = GraphOpener("tensorrt", cache=tmp_path / "cache")
+    contents = (None, b"opened batch", b"opened otherwise", net.read_bytes())
+    folders = [next(opener.places(net, ONE_BY_ONE, content)).cache for content in contents]
+    assert len(set(folders)) == 3
+    assert folders[0] == folders[3]
+
+
+@pytest.mark.usefixtures("card")
 def test_a_folder_for_full_precision_is_made_only_when_half_was_refused(
     net: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,8 +1,10 @@
 """What an exception says in a sentence of ours."""
 
+import weakref
+
 import pytest
 
-from models.network_error import SAID_MAX, first_line
+from models.network_error import SAID_MAX, NetworkError, first_line, without_frames
 
 REASON = "Failed to find kernel for Cast(-1) (node:'/MatmulTransposeFusion/' ep:'CUDAExecutionProvider')."
 
@@ -21,6 +23,28 @@ def test_the_reason_is_told_whatever_stands_before_it(said: str) -> None:
     told = first_line(RuntimeError(said))
     assert told.endswith(REASON)
     assert len(told) <= SAID_MAX
+
+
+def test_a_kept_error_keeps_nothing_else_alive() -> None:
+    """The calls that led to it hold what failed, and so do those of the error before it."""
+
+    class Network:
+        """Half a gigabyte."""
+
+    def fail(network: Network) -> None:
+        try:
+            raise RuntimeError(str(network))
+        except RuntimeError as error:
+            raise NetworkError("no") from error
+
+    network = Network()
+    held = weakref.ref(network)
+    try:
+        fail(network)
+    except NetworkError as error:
+        kept = without_frames(error)
+    del network
+    assert (str(kept), held()) == ("no", None)
 
 
 def test_what_says_nothing_is_named() -> None:

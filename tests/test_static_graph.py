@@ -1,6 +1,7 @@
 """Networks at fixed shapes through buffers of their own: on the CPU's provider, with real ONNX Runtime."""
 
 import threading
+import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +11,14 @@ import numpy as np
 import pytest
 
 from models import graph_trial, runtime, static_graph, synthetic_identity
+from models.bound_shape import BoundShape, bind
 from models.engines import IdentitySource, Swap, SwapRequest
 from models.model_spec import GraphContract, TensorSpec
 from models.neural_face_catalog import INSWAPPER_CONTRACT, SCRFD_CONTRACT
 from models.neural_face_engine import NeuralFaceEngine
 from models.neural_graph import with_open_batch
-from models.placement import Placement
-from models.runtime import NetworkError, OnnxGraph
+from models.placement import Placement, Shapes
+from models.runtime import NetworkError, OnnxGraph, SessionRefused
 from models.static_graph import StaticGraph, StaticShapes
 from tests.asset_frames import MODELS, picture, with_golden
 from tests.neural_parts import NARROW, small_engine
@@ -30,13 +32,15 @@ CONTRACT = GraphContract(
 )
 
 
-def scaled_rows(*, whole_batch: bool = False, batch: int | str = "N") -> bytes:
-    """y = x * scale, row by row; with `whole_batch` the mean of all rows is taken, as no network for faces may."""
+def scaled_rows(*, whole_batch: bool = False, mixed: bool = False, batch: int | str = "N") -> bytes:
+    """y = x * scale, by row; `whole_batch` takes the mean of all rows, `mixed` adds it to each: nothing for faces."""
     writer = GraphWriter()
     product = writer.node("Mul", [writer.input("x", (batch, 3, 8)), writer.node("Unsqueeze", ["scale"], axes=[2])])
     writer.input("scale", (batch, 1))
     if whole_batch:
         product = writer.node("ReduceMean", [product], axes=[0], keepdims=1)
+    if mixed:
+        product = writer.node("Add", [product, writer.node("ReduceMean", [product], axes=[0], keepdims=1)])
     writer.node("Identity", [product], "y")
     writer.output("y", (batch, 3, 8))
     return writer.model()
@@ -133,6 +137,12 @@ def test_a_network_that_does_not_keep_rows_apart_is_refused() -> None:
         graph(whole_batch=True)
 
 
+def test_a_network_whose_rows_depend_on_each_other_is_refused() -> None:
+    """As many answers as faces, and each with something of the others' in it."""
+    with pytest.raises(NetworkError, match="among others"):
+        graph(mixed=True)
+
+
 def test_the_contract_is_asked_for() -> None:
     """As of every other graph."""
     other = replace(CONTRACT, outputs=(TensorSpec(shape=(None, 4, 8)),))
@@ -144,18 +154,18 @@ def test_every_shape_is_warm_before_the_first_call(monkeypatch: pytest.MonkeyPat
     """And run often enough to be captured, each by an id of its own."""
     ids: list[int] = []
     runs: list[int] = []
-    real_options, real_run = runtime.run_options, static_graph._Bound.run
+    real_options, real_run = runtime.run_options, BoundShape.run
 
     def options(placement: Placement, graph_id: int) -> Any:
         ids.append(graph_id)
         return real_options(placement, graph_id)
 
-    def run(self: Any, feeds: Any, count: int) -> Any:
-        runs.append(self.batch)
-        return real_run(self, feeds, count)
+    def run(self: BoundShape, feeds: Any, count: int, *, replay: bool = True) -> Any:
+        runs.extend([self.batch] if replay else [])
+        return real_run(self, feeds, count, replay=replay)
 
     monkeypatch.setattr(runtime, "run_options", options)
-    monkeypatch.setattr(static_graph._Bound, "run", run)
+    monkeypatch.setattr(BoundShape, "run", run)
     made = graph(placement=Placement(captured=True))
     assert ids == [-1, 1, -1, 2, -1, 3]
     assert made.captured
@@ -164,27 +174,141 @@ def test_every_shape_is_warm_before_the_first_call(monkeypatch: pytest.MonkeyPat
     )
 
 
-def test_a_replay_that_answers_otherwise_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A captured run that gives back an old picture is found at start-up, and the network runs uncaptured."""
-    capturing = [True]
-    run, seen = static_graph._Bound.run, dict[int, int]()
+@pytest.mark.parametrize("spoiled_by", [1, 2, 4], ids=lambda batch: f"from the capture of {batch}")
+def test_a_replay_that_answers_otherwise_than_the_plain_run_is_not_used(
+    monkeypatch: pytest.MonkeyPatch, spoiled_by: int
+) -> None:
+    """Its own capture, or that of a later shape, may go wrong, and replays agree with each other all the same."""
+    run, opened, capturing, captures = BoundShape.run, StaticGraph._open, [True], set[int]()
 
-    def stale(self: Any, feeds: Any, count: int) -> tuple[np.ndarray, ...]:
-        seen[id(self)] = seen.get(id(self), 0) + 1
-        answer = run(self, feeds, count)
-        return tuple(out * 3 for out in answer) if capturing[0] and seen[id(self)] > 4 else answer
+    def stale(self: BoundShape, feeds: Any, count: int, *, replay: bool = True) -> tuple[np.ndarray, ...]:
+        captures.update({self.batch} if replay else ())
+        wrong = capturing[0] and replay and self.batch == 1 and spoiled_by in captures
+        return tuple(out * (3 if wrong else 1) for out in run(self, feeds, count, replay=replay))
 
-    opened = static_graph.StaticGraph._open
-
-    def open_it(self: Any, shapes: StaticShapes, placement: Placement) -> None:
+    def open_it(self: StaticGraph, shapes: StaticShapes, placement: Placement) -> None:
         capturing[0] = placement.captured
         opened(self, shapes, placement)
 
-    monkeypatch.setattr(static_graph._Bound, "run", stale)
-    monkeypatch.setattr(static_graph.StaticGraph, "_open", open_it)
+    monkeypatch.setattr(BoundShape, "run", stale)
+    monkeypatch.setattr(StaticGraph, "_open", open_it)
     made = graph(placement=Placement(captured=True))
     assert not made.captured
     np.testing.assert_array_equal(made.run(rows(1))[0], rows(1)["x"] * rows(1)["scale"][..., None])
+
+
+def test_a_run_waits_for_no_other_stream() -> None:
+    """The device's own wait is one for every stream of the process: a late enhancer would make the swapper late."""
+    made, feeds = graph(), rows(2)
+    bound = made._bound[2, 3, 8]
+
+    class Own:
+        """The binding without what waits for the whole device."""
+
+        def __init__(self, binding: Any) -> None:
+            self._binding = binding
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("synchronize"):
+                raise AttributeError(name)
+            return getattr(self._binding, name)
+
+    bound.binding = Own(bound.binding)
+    np.testing.assert_array_equal(made.run(feeds)[0], feeds["x"] * feeds["scale"][..., None])
+
+
+@pytest.mark.parametrize("fault", ["capture", "agreement"])
+def test_nothing_of_a_refused_session_is_left_when_the_next_is_opened(
+    monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """A swapper is half a gigabyte of the GPU's memory, and an error that is kept keeps all that led to it."""
+    made: list[weakref.ref[Any]] = []
+    alive: list[int] = []
+    opened, run = runtime.open_session, BoundShape.run
+
+    def watched(*arguments: Any, **options: Any) -> Any:
+        alive.append(sum(one() is not None for one in made))
+        session = opened(*arguments, **options)
+        made.append(weakref.ref(session))
+        return session
+
+    def wrong(self: BoundShape, feeds: Any, count: int, *, replay: bool = True) -> tuple[np.ndarray, ...]:
+        if fault == "capture" and len(made) == 1:
+            raise RuntimeError("cannot be captured")
+        return tuple(out * (2 if replay and len(made) == 1 else 1) for out in run(self, feeds, count, replay=replay))
+
+    monkeypatch.setattr(runtime, "open_session", watched)
+    monkeypatch.setattr(BoundShape, "run", wrong)
+    kept = graph(placement=Placement(captured=True))
+    assert (alive, kept.captured) == ([0, 0], False)
+
+
+def test_sizes_that_only_the_cpu_works_out_are_no_hindrance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are no numbers of a picture: captured with leave, which ONNX Runtime refuses where something is copied."""
+    asked: list[Placement] = []
+    opened = runtime.open_session
+
+    def picky(path: Path, placement: Placement, **options: Any) -> Any:
+        asked.append(placement)
+        if not placement.allow_cpu_nodes:
+            raise SessionRefused("nodes are assigned to the default CPU EP", on_cpu=True)
+        return opened(path, placement, **options)
+
+    monkeypatch.setattr(runtime, "open_session", picky)
+    assert graph(placement=Placement(captured=True)).captured
+    assert [(place.captured, place.allow_cpu_nodes) for place in asked] == [(True, False), (True, True)]
+    asked.clear()
+    with pytest.raises(SessionRefused, match="default CPU EP"):
+        graph(placement=Placement(captured=False))
+    assert [(place.captured, place.allow_cpu_nodes) for place in asked] == [(False, False)]
+
+
+def _asked_of_tensorrt(
+    monkeypatch: pytest.MonkeyPatch, contract: GraphContract, content: bytes, shapes: StaticShapes, cache: Path
+) -> list[tuple[Path | None, Sequence[Shapes]]]:
+    """The folders and ranges that its sessions were to be opened with; the CPU opens them."""
+    asked: list[tuple[Path | None, Sequence[Shapes]]] = []
+    opened = runtime.open_session
+
+    def watched(path: Path, placement: Placement, **options: Any) -> Any:
+        if placement.provider == "tensorrt":
+            asked.append((placement.cache, options["shapes"]))
+        return opened(path, CPU, **options)
+
+    monkeypatch.setattr(runtime, "open_session", watched)
+    monkeypatch.setattr(static_graph, "bind", lambda session, feeds, _, number: bind(session, feeds, CPU, number))
+    placement = Placement(provider="tensorrt", cache=cache)
+    StaticGraph(Path("net.onnx"), contract, shapes, placement=placement, content=content)
+    return asked
+
+
+def test_tensorrt_is_told_the_range_by_the_file_s_own_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A contract may leave the name open, and a file's batch may be fixed: else it would build anew at each size."""
+    unnamed = replace(CONTRACT, inputs=tuple(replace(tensor, name="") for tensor in CONTRACT.inputs))
+    ((cache, ranges),) = _asked_of_tensorrt(monkeypatch, unnamed, scaled_rows(), BATCHES, tmp_path)
+    assert ranges == [{"x": (n, 3, 8), "scale": (n, 1)} for n in (1, 2, 4)]
+    assert cache == tmp_path
+    monkeypatch.undo()
+    ((_, fixed),) = _asked_of_tensorrt(monkeypatch, CONTRACT, scaled_rows(batch=1), BATCHES, tmp_path)
+    assert fixed == [{"x": (1, 3, 8), "scale": (1, 1)}]
+
+
+def test_each_size_of_a_picture_keeps_its_engine_in_a_folder_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """TensorRT's provider names it by the graph and not by its shapes, and would load one for the other."""
+    writer = GraphWriter()
+    writer.node("Sigmoid", [writer.input("x", (1, 3, "h", "w"))], "y")
+    writer.output("y", (1, 3, "h", "w"))
+    contract = GraphContract(
+        inputs=(TensorSpec(name="x", shape=(1, 3, None, None)),), outputs=(TensorSpec(shape=(1, 3, None, None)),)
+    )
+    asked = _asked_of_tensorrt(monkeypatch, contract, writer.model(), StaticShapes(sizes_px=(16, 32)), tmp_path)
+    assert [(cache, [sizes["x"] for sizes in ranges]) for cache, ranges in asked] == [
+        (tmp_path / "16px", [(1, 3, 16, 16)]),
+        (tmp_path / "32px", [(1, 3, 32, 32)]),
+    ]
+    assert all(cache is not None and cache.is_dir() for cache, _ in asked)
 
 
 def test_a_run_that_cannot_be_captured_is_run_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

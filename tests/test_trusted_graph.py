@@ -1,6 +1,9 @@
 """Networks are opened where they answer as the CPU does; the CPU's answer is made once."""
 
+import gc
+import weakref
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +11,10 @@ import numpy as np
 import pytest
 
 from models import trusted_graph
+from models.engine_cache import KEY_FILE
 from models.model_spec import GraphContract, TensorSpec
 from models.placement import Placement
-from models.runtime import Array, NetworkError, OnnxGraph
+from models.runtime import Array, NetworkError, OnnxGraph, SessionRefused
 from models.static_graph import StaticShapes
 from models.trusted_graph import Trusted, open_trusted, require_agreement
 from tests.onnx_writer import affine_picture
@@ -28,8 +32,12 @@ class Elsewhere:
 
     def __init__(self, path: Path, contract: GraphContract, shapes: StaticShapes, **options: Any) -> None:
         placement: Placement = options["placement"]
+        ALIVE.append(sum(one() is not None for one in MADE))
+        MADE.append(weakref.ref(self))
         if placement.provider in REFUSED:
             raise NetworkError(f"no {placement.provider} here")
+        if placement.cache is not None and any(file.stat().st_size == 0 for file in placement.cache.rglob("*.engine")):
+            raise SessionRefused("TensorRT EP could not deserialize engine from cache")
         self._graph = OnnxGraph(path, contract, content=options["content"])
         self._error = ERRORS.get(placement, 1.0)
         self.inputs, self.outputs = self._graph.inputs, self._graph.outputs
@@ -41,6 +49,9 @@ class Elsewhere:
 
 ERRORS: dict[Placement, float] = {}
 REFUSED: set[str] = set()
+MADE: list[weakref.ref[Elsewhere]] = []
+ALIVE: list[int] = []
+"""How many of those made lived when the next was made."""
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +59,8 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """A GPU that computes as the CPU does, but for what a test says."""
     ERRORS.clear()
     REFUSED.clear()
+    MADE.clear()
+    ALIVE.clear()
     monkeypatch.setattr(trusted_graph, "StaticGraph", Elsewhere)
 
 
@@ -80,6 +93,41 @@ def test_with_no_placement_left_the_last_reason_is_raised() -> None:
         opened(HALF, FULL)
     with pytest.raises(ValueError, match="no placement"):
         opened()
+
+
+def test_what_was_refused_is_gone_when_the_next_is_opened() -> None:
+    """The swapper in half precision and in full are two gigabytes with what they reserve: not both at once."""
+    ERRORS.update({HALF: 1.3, replace(HALF, half=False): 1.3})
+    gc.disable()
+    try:
+        kept = opened(HALF, replace(HALF, half=False), FULL)
+    finally:
+        gc.enable()
+    assert (kept.placement, ALIVE) == (FULL, [0, 0, 0])
+    assert len(kept.refused) == 2
+
+
+def test_an_engine_that_cannot_be_read_is_built_anew(tmp_path: Path) -> None:
+    """Cut short by a killed process, it was refused at every start; what answers otherwise is not built for that."""
+    place, whole = replace(HALF, cache=tmp_path), tmp_path / "16px" / "whole.engine"
+    for file in (tmp_path / "net.engine", tmp_path / "16px" / "net.engine"):
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
+    (tmp_path / KEY_FILE).write_text("{}")
+    assert opened(place).placement == place
+    assert [file.name for file in tmp_path.iterdir()] == [KEY_FILE]
+
+    whole.parent.mkdir()
+    whole.write_bytes(b"engine")
+    ERRORS[place] = 1.3
+    with pytest.raises(NetworkError, match="30% away"):
+        opened(place)
+    assert whole.is_file()
+    REFUSED.add("tensorrt")
+    ALIVE.clear()
+    with pytest.raises(NetworkError, match="no tensorrt"):
+        opened(place)
+    assert len(ALIVE) == 1
 
 
 def test_on_the_cpu_there_is_nothing_to_compare_with(monkeypatch: pytest.MonkeyPatch) -> None:
