@@ -138,7 +138,7 @@ def test_a_fresh_stream_keeps_the_delay_that_the_call_has_grown_to() -> None:
 
 @pytest.mark.parametrize("hops_ms", [(40,), (60,), (200, 60)])
 def test_a_voice_that_begins_again_has_heard_what_its_delay_holds_back(hops_ms: tuple[int, ...]) -> None:
-    """In the place of one that is of no use: from its first sample on it says what was said as long before as the delay says."""
+    """In the place of one that is of no use: from its first sample on it says what was said a delay before."""
     call = Call(EIGHTH)
     call.say(steady(1.3), hops_ms)
     call.voice.begin_again(ROBOT)
