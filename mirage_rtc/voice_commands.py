@@ -238,7 +238,7 @@ def _require_torch() -> None:
 
 
 def _in_words(record: VoiceRecord) -> str:
-    several = f", {record.speakers} speakers" if record.speakers > 1 else ""
+    several = f", {record.speakers} speakers, the first is used" if record.speakers > 1 else ""
     pitch = "" if record.pitch_hz is None else f", speaks at {record.pitch_hz:.0f} Hz"
     index = f", index of {record.index_vectors} frames" if record.index_vectors else ""
     return f"RVC {record.version}, {record.sample_rate_hz // 1000} kHz{several}{pitch}{index}"

@@ -12,9 +12,9 @@ pytest.importorskip("torch")
 
 import torch
 
-from models.convert.rvc_checkpoint import UPSAMPLING, read_voice
+from models.convert.rvc_checkpoint import UPSAMPLING, _speakers, read_voice
 from models.voice_refusal import VoiceRefused
-from tests.voice_checkpoints import checkpoint, voice_file
+from tests.voice_checkpoints import checkpoint, shape, voice_file
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -45,6 +45,7 @@ def test_every_kind_of_voice_is_read(tmp_path: Path, sample_rate_hz: int, versio
     """32, 40 and 48 kHz, v1 and v2, in float32 and ready for inference."""
     voice = read_voice(voice_file(tmp_path, contents(sample_rate_hz, version)))
     assert (voice.version, voice.shape.sample_rate_hz, voice.shape.speakers) == (version, sample_rate_hz, 3)
+    assert voice.speakers == 1
     assert voice.shape.feature_width == {"v1": 256, "v2": 768}[version]
     assert voice.shape.hop == sample_rate_hz // 100
     assert len(voice.sha256) == 64
@@ -152,6 +153,13 @@ def test_another_network_is_refused_with_what_is_wrong(tmp_path: Path, change: C
 def test_what_is_no_voice_says_so(tmp_path: Path, made: Any) -> None:
     """A training checkpoint above all: people mix them up."""
     assert "extracted" in refusal(tmp_path, made).sentence
+
+
+@pytest.mark.parametrize(("said", "counted"), [(2, 2), (109, 1), (True, 1), ("2", 1), (None, 1)])
+def test_how_many_speakers_a_voice_has_applio_says(said: Any, counted: int) -> None:
+    """The rows of the table say nothing: RVC makes 109 for one person. A number beyond them is none."""
+    assert _speakers({"speakers_id": said}, shape()) == counted
+    assert _speakers({}, shape()) == 1
 
 
 def test_a_package_of_applio_s_v3_is_another_network(tmp_path: Path) -> None:

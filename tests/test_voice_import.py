@@ -55,7 +55,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[VoiceStore, VoiceR
     path = voice_file(folder, checkpoint(40000, "v2"))
     given = VoiceOptions(task="import", file=path, name="Grace", index=index, pitch_hz=210.0, i_attest=True, **AGREED)
     said = command(folder, given)
-    assert "RVC v2, 40 kHz, 3 speakers" in said
+    assert "RVC v2, 40 kHz, speaks at 210 Hz" in said
     assert "for that person it hides nothing" in said
     store = VoiceStore(folder / "voices")
     return store, store.record("grace")

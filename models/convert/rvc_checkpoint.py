@@ -69,6 +69,8 @@ class RvcVoice:
     shape: RvcShape
     version: Version
     sha256: str
+    speakers: int
+    """Whom it was trained on, of whom the first is used; the rows of its table are 109 in RVC, whoever is in them."""
 
 
 def read_voice(path: Path) -> RvcVoice:
@@ -84,7 +86,13 @@ def read_voice(path: Path) -> RvcVoice:
     weights.check(path.name, contents["weight"], weights.expected(network, norm_axis))
     tensors = {weights.plain_name(key): value for key, value in file.tensors()["weight"].items()}
     weights.load(path.name, network, tensors, norm_axis)
-    return RvcVoice(network=network, shape=shape, version=version, sha256=hashlib.sha256(file.data).hexdigest())
+    return RvcVoice(
+        network=network,
+        shape=shape,
+        version=version,
+        sha256=hashlib.sha256(file.data).hexdigest(),
+        speakers=_speakers(contents, shape),
+    )
 
 
 def norm_axis(layer: str) -> int | None:
@@ -171,6 +179,12 @@ def _shape(name: str, contents: dict[str, Any], version: Version) -> RvcShape:
         speaker_channels=config.gin_channels,
         sample_rate_hz=sample_rate_hz,
     )
+
+
+def _speakers(contents: dict[str, Any], shape: RvcShape) -> int:
+    """As Applio says it; one where the file does not."""
+    said = contents.get("speakers_id")
+    return said if type(said) is int and 1 <= said <= shape.speakers else 1
 
 
 def _sample_rate(config: RvcConfig, rates: tuple[int, ...]) -> int:

@@ -74,7 +74,7 @@ def import_voice(
             version=voice.version,
             sample_rate_hz=voice.shape.sample_rate_hz,
             feature_width=voice.shape.feature_width,
-            speakers=voice.shape.speakers,
+            speakers=voice.speakers,
             source_sha256=voice.sha256,
             difference=difference,
             consent=consent,
