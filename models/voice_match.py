@@ -19,6 +19,7 @@ BANDS = 48
 _TOP_HZ = 7800.0  # a 16 kHz clip says nothing above
 _MIN_CLIP_S, _MAX_CLIP_S = 3.0, 30.0
 _MIN_VOICED_FRAMES = 200
+_LEAST_VOICED_FRAMES, _LEAST_WHISPER_FRAMES = 40, 300
 _SHIFT_LIMIT = 2.2  # of log power, about 9.5 dB
 _COLOUR_LIMIT = 4.0  # about 17 dB
 # Long-term average speech of 12 languages, men and women, dB in third-octave bands (Byrne et al. 1994, table II).
@@ -92,7 +93,10 @@ class VoiceStatistics:
 
 
 class RunningStatistics:
-    """The speaker's statistics, learnt from voiced frames as they come; forgets over about half a minute."""
+    """The speaker's statistics, learnt from voiced frames as they come; forgets over about half a minute.
+
+    Of somebody who has only whispered so far the envelope is learnt from that.
+    """
 
     _HORIZON = 4000.0
     _PITCH_FRAMES = 200
@@ -103,9 +107,14 @@ class RunningStatistics:
         self._sums = np.zeros(2)
         self._envelope = np.zeros(BANDS)
         self._recent: list[float] = []
+        self.whispered = 0
+        self._whisper_weight = 0.0
+        self._whisper = np.zeros(BANDS)
 
     def update(self, frames: Frames) -> None:
         """Learn from the voiced, audible frames."""
+        if not self.known:
+            self._listen_to_whisper(frames)
         heard = (frames.f0_hz > 0) & (frames.gain > 0.5)
         count = int(heard.sum())
         if not count:
@@ -117,6 +126,26 @@ class RunningStatistics:
         self._envelope = self._envelope * keep + band_envelopes(frames.power[heard]).sum(axis=0)
         self._recent = (self._recent + log_f0.tolist())[-self._PITCH_FRAMES :]
         self.voiced += count
+
+    @property
+    def known(self) -> bool:
+        """Whether enough voice was heard for the spread of its pitch and its envelope to mean something."""
+        return self.voiced >= _LEAST_VOICED_FRAMES
+
+    @property
+    def envelope(self) -> Array | None:
+        """(BANDS,) mean log-power envelope: of the voice, or of whoever has only whispered, for 1.5 s; else None."""
+        if self.known:
+            return self._envelope / self._weight
+        return self._whisper / self._whisper_weight if self.whispered >= _LEAST_WHISPER_FRAMES else None
+
+    def _listen_to_whisper(self, frames: Frames) -> None:
+        heard = (frames.f0_hz <= 0) & (frames.gain >= 1.0)
+        count = int(heard.sum())
+        keep = (1 - 1 / self._HORIZON) ** count
+        self._whisper_weight = self._whisper_weight * keep + count
+        self._whisper = self._whisper * keep + band_envelopes(frames.power[heard]).sum(axis=0)
+        self.whispered += count
 
     def median_f0_hz(self) -> float | None:
         """Median pitch of the last second of voice; None before any was heard."""
@@ -211,12 +240,12 @@ def envelope_shift(speaker: VoiceStatistics, reference: VoiceStatistics, ratio: 
     return _over_bins(reference.envelope - _warped(speaker.envelope, ratio), _SHIFT_LIMIT)
 
 
-def colour_shift(speaker: VoiceStatistics, ratio: float, strength: float) -> Array:
-    """(BINS,) log power that takes the speaker's own colour out of the warped envelope, clipped to about +-17 dB.
+def colour_shift(own: Array, ratio: float, strength: float) -> Array:
+    """(BINS,) log power that takes a speaker's own colour, (BANDS,), out once it is warped, clipped to about +-17 dB.
 
     At strength 1 the mean envelope becomes that of average speech; above, the speaker's deviation turns round.
     """
-    return _over_bins(strength * (_average_envelope() - _warped(speaker.envelope, ratio)), _COLOUR_LIMIT)
+    return _over_bins(strength * (_average_envelope() - _warped(own, ratio)), _COLOUR_LIMIT)
 
 
 def _over_bins(bands: Array, limit: float) -> Array:

@@ -3,6 +3,7 @@
 What `voice_presets.too_close` refuses as a voice is a rectangle in semitones and log formants around the speaker. A
 frame that a glide, or a melody that is narrowed, would put into it goes on to where the straight way to the new voice
 leaves it. The pitch of two frames may differ as it likes: pulses and grains are placed one by one, so nothing clicks.
+Where nothing of the speaker's pitch sounds, in a whisper or a hiss, the formants alone make the other voice.
 Called by `models.voice_shaping`.
 """
 
@@ -15,16 +16,35 @@ from models.voice_presets import LEAST_FORMANT_CHANGE, LEAST_SEMITONES
 
 _BOUNDS = np.array([LEAST_SEMITONES * log(2.0) / 12, log(1.0 + LEAST_FORMANT_CHANGE)])
 """Half the rectangle's sides, in natural logarithms."""
+_LEAST_TONELESS = log(1.07)
+"""Of formant change in frames without the speaker's melody: what the default voice has."""
+_SLIGHT = 1e-6
 
 Array = NDArray[np.float64]
 
 
 def keep_away(way: Array, target: Array, f0_hz: Array, usual_hz: float) -> Array:
-    """The rows of `way` (n, >= 3: slope, offset, log formant ratio) with no voiced frame that is the speaker's.
+    """The rows of `way` with no frame that is the speaker's: (n, 5) slope, offset, log formant ratio, breath, whisper.
 
     `f0_hz` (n,) is the speaker's pitch, 0 where unvoiced, `usual_hz` its median; `target` the row that the way leads
-    to. Frames of one pitch whatever is said, slope 0, stay as they are.
+    to. In frames without the speaker's melody, unvoiced or of one pitch whatever is said, the formants keep away.
     """
+    return _toneless_kept_away(_melody_kept_away(way, target, f0_hz, usual_hz), target, f0_hz)
+
+
+def _toneless_kept_away(way: Array, target: Array, f0_hz: Array) -> Array:
+    """The formants of frames without melody on the target's side of the speaker's; where it has none, the pitch's."""
+    toneless = (f0_hz <= 0) | (way[:, 0] == 0) | (way[:, 4] > 0.5)
+    near = toneless & (np.abs(way[:, 2]) < _LEAST_TONELESS)
+    if not near.any():
+        return way
+    side = target[2] if abs(target[2]) > _SLIGHT else target[1] * (target[0] == 1)
+    moved = way.copy()
+    moved[near, 2] = -_LEAST_TONELESS if side < 0 else _LEAST_TONELESS
+    return moved
+
+
+def _melody_kept_away(way: Array, target: Array, f0_hz: Array, usual_hz: float) -> Array:
     own = np.log(np.where(f0_hz > 0, f0_hz, 1.0))
     here = _place(way, own)
     near = (f0_hz > 0) & (way[:, 0] != 0) & (np.abs(here).max(axis=1) < 1)

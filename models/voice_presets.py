@@ -103,19 +103,20 @@ def check(settings: VoiceSettings) -> None:
     """Refuse settings that cannot or must not be worn: ValueError with a sentence for the user.
 
     Refused are unknown presets, values out of range, and voices too close to the speaker's own (the caller maps those
-    to `voice_too_close`): less than 2 semitones of pitch together with less than 5 % of formant change, for a preset
-    that keeps the speaker's melody. Towards a reference the engine itself keeps that distance.
+    to `voice_too_close`): less than 2 semitones of pitch together with less than 5 % of formant change; for a preset
+    without the speaker's melody, which has no pitch of theirs to move, less than 5 % of formant change. Towards a
+    reference the engine itself keeps that distance.
     """
     chosen = preset(settings.preset)
     _check_ranges(settings)
     voice_front.check(settings)
-    if settings.reference is not None or chosen.whisper or chosen.monotone_hz is not None:
+    if settings.reference is not None:
         return
-    if any(too_close(*effective(chosen, settings, up=up)) for up in (True, False)):
-        raise ValueError(
-            "That voice is too close to your own to hide it: "
-            "move the pitch by at least 2 semitones or the formants by at least 5 %."
-        )
+    has_melody = not chosen.whisper and chosen.monotone_hz is None
+    ways = [effective(chosen, settings, up=up) for up in (True, False)]
+    if any(too_close(semitones if has_melody else 0.0, ratio) for semitones, ratio in ways):
+        way_out = "the pitch by at least 2 semitones or the formants" if has_melody else "the formants"
+        raise ValueError(f"That voice is too close to your own to hide it: move {way_out} by at least 5 %.")
 
 
 def effective(chosen: Preset, settings: VoiceSettings, *, up: bool) -> tuple[float, float]:

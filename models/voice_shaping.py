@@ -28,7 +28,6 @@ _HYSTERESIS = 1.12
 _REFRESH_FRAMES = 200
 _BLOCK_FRAMES = 4
 """Frames after each of which the voice may turn elsewhere, 20 ms: the grid that all hops lie on."""
-_LEAST_EVIDENCE_FRAMES = 40  # of voice; before that an assumed spread and no envelope shift
 _ASSUMED_SD = 0.18
 _FALLBACK_SEMITONES, _FALLBACK_FORMANT, _FALLBACK_COLOUR = 4.0, 1.1, 2.0
 _F0_RANGE_HZ = (55.0, 880.0)
@@ -78,7 +77,7 @@ class VoiceShaper:
         check(settings)
         self._reference = voice_match.statistics_of(settings.reference) if settings.reference else None
         self._settings = settings
-        self._planned_at = -_REFRESH_FRAMES
+        self._planned_at, self._planned_known = -_REFRESH_FRAMES, False
         self._target: _Shape | None = None
 
     def apply(self, frames: Frames) -> Frames:
@@ -133,15 +132,12 @@ class VoiceShaper:
 
     def _plan(self) -> _Shape:
         """The shape to glide to: made anew when the direction turns and with every second of voice heard."""
-        turned = self._turn()
-        aged = self._speaker.voiced - self._planned_at >= _REFRESH_FRAMES or self._just_known()
+        turned, heard = self._turn(), self._speaker.voiced + self._speaker.whispered
+        aged = heard - self._planned_at >= _REFRESH_FRAMES or self._speaker.known is not self._planned_known
         if self._target is None or turned or aged:
-            self._planned_at = self._speaker.voiced
+            self._planned_at, self._planned_known = heard, self._speaker.known
             self._target = self._towards_preset() if self._reference is None else self._towards(self._reference)
         return self._target
-
-    def _just_known(self) -> bool:
-        return self._planned_at < _LEAST_EVIDENCE_FRAMES <= self._speaker.voiced
 
     def _turn(self) -> bool:
         """Choose up for deep voices and down for high ones; True when the choice changed."""
@@ -159,14 +155,14 @@ class VoiceShaper:
         if chosen.monotone_hz is not None:
             slope, offset = 0.0, offset + log(chosen.monotone_hz)
         breath = max(chosen.breath, self._settings.breath)
-        envelope, speaker = np.zeros(BINS), self._speaker.summary()
-        if chosen.colour and speaker is not None and self._speaker.voiced >= _LEAST_EVIDENCE_FRAMES:
-            envelope = voice_match.colour_shift(speaker, formant_ratio, chosen.colour)
+        envelope, own = np.zeros(BINS), self._speaker.envelope
+        if chosen.colour and own is not None:
+            envelope = voice_match.colour_shift(own, formant_ratio, chosen.colour)
         return _Shape(scalars=np.array([slope, offset, log(formant_ratio), breath, chosen.whisper]), envelope=envelope)
 
     def _towards(self, reference: VoiceStatistics) -> _Shape:
         speaker = self._speaker.summary()
-        known = speaker is not None and self._speaker.voiced >= _LEAST_EVIDENCE_FRAMES
+        known, own = self._speaker.known, self._speaker.envelope
         if speaker is None or not known:
             speaker = _assumed(speaker, reference)
         ratio = voice_match.tract_ratio(speaker, reference) if known else 1.0
@@ -178,10 +174,10 @@ class VoiceShaper:
             semitones, ratio = direction * _FALLBACK_SEMITONES, _FALLBACK_FORMANT**direction
             stretched = ratio
         envelope = np.zeros(BINS)
-        if known and alike:  # its envelope is the speaker's own, and would be put back by it
-            envelope = voice_match.colour_shift(speaker, stretched, _FALLBACK_COLOUR)
-        elif known:
+        if known and not alike:
             envelope = voice_match.envelope_shift(speaker, reference, ratio)
+        elif own is not None:  # the reference's envelope may be the speaker's own, and would be put back by it
+            envelope = voice_match.colour_shift(own, stretched, _FALLBACK_COLOUR)
         slope = float(np.clip(reference.log_f0_sd / speaker.log_f0_sd, 0.6, 1.6))
         offset = speaker.log_f0_mean * (1 - slope) + semitones * _SEMITONE
         log_ratio = log(stretched)

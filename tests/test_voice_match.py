@@ -80,7 +80,7 @@ def test_shifts_lean_towards_the_reference_and_stay_within_bounds() -> None:
     assert np.abs(envelope_shift(man, man, 1.0)).max() < 0.01
     shift = envelope_shift(man, woman, 1.0)
     assert 0.1 < np.abs(shift).max() <= 2.2
-    assert 0.1 < np.abs(colour_shift(man, 1.0, 2.0)).max() <= 4.0
+    assert 0.1 < np.abs(colour_shift(man.envelope, 1.0, 2.0)).max() <= 4.0
 
 
 def test_the_running_median_follows_the_last_second_only() -> None:

@@ -98,15 +98,33 @@ def test_a_disguise_that_turns_round_passes_the_speaker_by() -> None:
 
 
 def row(semitones: float, formant_ratio: float, slope: float = 1.0) -> np.ndarray:
-    """One row of a path: what `keep_away` reads of it, and two numbers that it leaves alone."""
-    return np.array([slope, semitones * _SEMITONE, np.log(formant_ratio), 0.3, 0.7])
+    """One row of a path, of a voice with some breath and a little whisper in it."""
+    return np.array([slope, semitones * _SEMITONE, np.log(formant_ratio), 0.3, 0.2])
 
 
 def test_a_way_that_leads_past_the_speaker_is_left_alone() -> None:
-    """Only frames beside the speaker are moved, and those of no pitch and those of one pitch are not."""
-    way = np.array([row(-4, 0.9), row(-2.2, 1.0), row(0, 1.06), row(0, 1.0), row(0.5, 1.0, slope=0.0)])
+    """Only frames beside the speaker are moved; of no pitch and of one pitch it is the formants that count."""
+    way = np.array([row(-4, 0.9), row(-2.2, 1.0), row(0, 1.06), row(0, 1.08), row(0.5, 0.92, slope=0.0)])
     f0_hz = np.array([100.0, 100.0, 100.0, 0.0, 100.0])
     np.testing.assert_array_equal(keep_away(way, row(3, 1.1), f0_hz, 100.0), way)
+
+
+@pytest.mark.parametrize(
+    ("here", "goal", "least"),
+    [
+        (row(12, 1.0), row(12, 1.0), 1.07),
+        (row(-12, 1.0), row(-12, 1.0), 1 / 1.07),
+        (row(0, 1.02), row(0, 0.92, slope=0.0), 1 / 1.07),
+        (row(-3, 0.99), row(0, 1.1), 1.07),
+    ],
+)
+def test_what_has_no_pitch_to_move_has_its_formants_moved(here: np.ndarray, goal: np.ndarray, least: float) -> None:
+    """Unvoiced, in a whisper, or in one pitch for all, a throat of one's own size is one's own voice."""
+    whispered, robotic = here.copy(), here.copy()
+    whispered[4], robotic[:2] = 0.9, (0.0, np.log(110.0))
+    for frame, f0_hz in ((here, 0.0), (whispered, 120.0), (robotic, 120.0)):
+        [moved] = keep_away(frame[None], goal, np.array([f0_hz]), 120.0)
+        assert np.exp(moved[2]) == pytest.approx(least)
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,8 @@ def test_every_preset_may_be_worn_as_it_is(name: str) -> None:
         VoiceSettings(preset="lower", pitch_semitones=4.0, formant_ratio=1.12),
         VoiceSettings(preset="disguise", pitch_semitones=-2.0, formant_ratio=0.93),
         VoiceSettings(preset="disguise", pitch_semitones=2.0, formant_ratio=0.93),
+        VoiceSettings(preset="whisper", formant_ratio=1 / 1.1, pitch_semitones=5.0),
+        VoiceSettings(preset="robot", formant_ratio=1 / 0.92, pitch_semitones=5.0),
     ],
 )
 def test_a_voice_too_close_to_the_speaker_is_refused(settings: VoiceSettings) -> None:

@@ -141,6 +141,27 @@ def test_one_s_own_controls_cannot_take_that_disguise_back(f0_hz: float) -> None
         assert abs(moved) >= 2.0 or abs(np.log2(shaped.formant_ratio[-1])) >= np.log2(1.05)
 
 
+@pytest.mark.parametrize("settings", [VoiceSettings(), VoiceSettings(preset="custom", pitch_semitones=12.0)])
+def test_who_only_whispers_is_disguised_too(settings: VoiceSettings) -> None:
+    """No pitch to move: their formants are, and after 1.5 s the colour of their own throat is taken out."""
+    shaper = VoiceShaper(settings)
+    whispered = [shaper.shape(frames(40, f0_hz=0.0)) for _ in range(12)]
+    assert all(np.all(np.abs(np.log(one.formant_ratio)) >= np.log(1.069)) for one in whispered)
+    early, late = (np.ptp(one.colour[-1]) for one in (whispered[0], whispered[-1]))
+    assert early < 0.01
+    assert late > 3.0
+
+
+def test_a_word_before_the_voice_is_heard_does_not_decide_its_colour() -> None:
+    """Once there is voice the colour is that of the voice, whatever hissed before it."""
+    heard = [VoiceShaper(VoiceSettings()) for _ in range(2)]
+    heard[0].shape(frames(400, f0_hz=0.0, peak_bin=300))
+    for shaper in heard:
+        shaper.shape(frames(400, f0_hz=120.0))
+    first, second = (shaper.shape(frames(8, f0_hz=120.0)).colour for shaper in heard)
+    np.testing.assert_allclose(np.diff(first), np.diff(second), atol=1e-6)
+
+
 def test_a_reference_moves_the_pitch_to_its_own() -> None:
     """A man at 115 Hz towards a woman at 210 Hz lands near 210 Hz."""
     reference = measure(speech(4.0, 16_000, Speaker(f0_hz=210.0, tract=1.15)), 16_000, analyse_clip)
