@@ -119,13 +119,14 @@ class FaceCarrier:
         grey = np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), np.uint8)
         self._carry(grey, time_s)
         mark("track")
-        searched = self._policy.due() or self._doubtful(frame)
+        changed = self._changed(frame)
+        searched = self._policy.due() or changed or self._doubtful()
         if searched:
-            self._detect(frame, grey, time_s)
+            self._detect(frame, grey, time_s, changed=changed)
+            self._vanished.forget(time_s)
             mark("detect")
         self._before = grey
         self._tracks = merged(self._tracks)
-        self._vanished.forget(time_s)
         self._tracks = choose(self._tracks, self._vanished, max_faces=self._max_faces, preferred=self._preferred)
         self._policy.concluded(track.confidence for track in self._tracks)
         return self._result(time_s, searched)
@@ -164,19 +165,21 @@ class FaceCarrier:
             self._vanished.remember(place)
         self._tracks = [track for track in self._tracks if track not in lost]
 
-    def _doubtful(self, frame: Frame) -> bool:
+    def _doubtful(self) -> bool:
         """Whether a frame that is not due is searched all the same. Where nobody is nothing is shown: it can wait."""
-        if self._vanished.any_lost or not all(track.confirmed for track in self._tracks):
-            return True
+        return self._vanished.any_lost or not all(track.confirmed for track in self._tracks)
+
+    def _changed(self, frame: Frame) -> bool:
+        """Whether the picture is another one where nobody was, so that somebody may have come."""
         known = [track.box for track in self._tracks] + self._vanished.boxes
         return self._scene.changed(frame, [grown(box, _MARGIN) for box in known])
 
-    def _detect(self, frame: Frame, grey: Grey, time_s: float) -> None:
+    def _detect(self, frame: Frame, grey: Grey, time_s: float, *, changed: bool) -> None:
         """Find faces anew: confirm and correct tracks, start tracks, move what vanished to where it is seen."""
         self._policy.detected()
         self._scene.look(frame)
         strays = []
-        for found in self._confirm(self._look(frame), grey, time_s):
+        for found in self._confirm(self._look(frame, changed=changed), grey, time_s):
             gone = self._vanished.claim(found.box, time_s)
             if not self._acquire(grey, found, gone, time_s):
                 stray = gone or VanishedFace(box=found.box, time_s=time_s)
@@ -187,13 +190,14 @@ class FaceCarrier:
             self._vanished.remember(stray)
         self._lose([track for track in self._tracks if time_s - track.confirmed_s > _UNCONFIRMED_S])
 
-    def _look(self, frame: Frame) -> list[FoundFace]:
-        """Faces, best first: at the first size, and at the next when that misses a face, or it is time for bystanders.
+    def _look(self, frame: Frame, *, changed: bool) -> list[FoundFace]:
+        """Faces, best first: at the first size, and at the next when that misses a face, or there may be bystanders.
 
-        Small faces are lost at 320 pixels, faces that fill the picture score low at 640.
+        Small faces are lost at 320 pixels, faces that fill the picture score low at 640. So the next size is not spared
+        while somebody is remembered, or may have come: in a first frame, where the picture `changed`, and in turn.
         """
         self._detections += 1
-        thorough = self._detections % _THOROUGH_EVERY == 0
+        thorough = changed or bool(self._vanished.boxes) or self._detections % _THOROUGH_EVERY == 0
         faces: list[FoundFace] = []
         for size_px in self._detector.sizes_px:
             faces += self._detector.detect_at(frame, size_px, min_score=_BLUR_SCORE)

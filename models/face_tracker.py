@@ -116,8 +116,8 @@ class FaceTracker:
         self._since_detection += 1
         if self._detection_due(frame):
             self._detect(frame, time_s)
+            self._vanished.forget(time_s)
         self._tracks = merged(self._tracks)
-        self._vanished.forget(time_s)
         self._tracks = choose(self._tracks, self._vanished, max_faces=self._max_faces)
         result = self._result(time_s)
         for track in self._tracks:

@@ -26,7 +26,7 @@ class VanishedFace:
 
 
 class VanishedFaces:
-    """The vanished faces of one call, each remembered for one second."""
+    """The vanished faces of one call, each remembered for one second, and until it was looked for after that."""
 
     def __init__(self) -> None:
         self._faces: list[VanishedFace] = []
@@ -51,9 +51,12 @@ class VanishedFaces:
         self._faces.append(face)
 
     def claim(self, box: Floats, time_s: float) -> VanishedFace | None:
-        """The vanished face that one detected at `box` most likely is, taken off the list: wearers first, then near."""
+        """The vanished face that one detected at `box` most likely is, taken off the list: wearers first, then near.
+
+        Wearers are claimed only where they were: somebody else in their place would show them raw where they are.
+        """
         apart = [(float(distance(box, face.box[None])[0]), face) for face in self._faces]
-        near = [(d, face) for d, face in apart if d < _REACH + _REACH_PER_S * (time_s - face.time_s)]
+        near = [(d, face) for d, face in apart if d < _reach(face, time_s)]
         if not near:
             return None
         _, claimed = min(near, key=lambda pair: (not pair[1].chosen, pair[1].track_id is None, pair[0]))
@@ -65,7 +68,7 @@ class VanishedFaces:
         self._faces = [face for face in self._faces if not any(coincides(face.box, box) for box in boxes)]
 
     def forget(self, time_s: float) -> None:
-        """Forget those not seen for a second."""
+        """Forget those not seen for a second. To be asked after a search only: who is not looked for is not gone."""
         self._faces = [face for face in self._faces if time_s - face.time_s <= _KEEP_S]
 
     def rescale(self, x_scale: float, y_scale: float) -> None:
@@ -84,3 +87,8 @@ class VanishedFaces:
             for face in self._faces
             if not any(coincides(face.box, box) for box in worn)
         ]
+
+
+def _reach(face: VanishedFace, time_s: float) -> float:
+    """How far from its place, in sides, a face may be found again."""
+    return _REACH if face.chosen else _REACH + _REACH_PER_S * (time_s - face.time_s)

@@ -122,6 +122,34 @@ def test_who_walks_in_is_blurred_from_the_first_frame_that_shows_a_face() -> Non
             assert any((other[:2] < middle).all() and (middle < other[2:]).all() for other in one.others)
 
 
+def covers(seen: CarriedFaces, box: tuple[float, ...]) -> bool:
+    """Whether the middle of a box is to be blurred."""
+    x_px, y_px = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    return any(other[0] < x_px < other[2] and other[1] < y_px < other[3] for other in seen.others)
+
+
+@with_assets
+@pytest.mark.parametrize("comes", [0, 12, 14])
+def test_a_bystander_too_small_for_the_first_size_is_blurred_at_once(comes: int) -> None:
+    """In a call's first frame, and whenever the picture changed, due or not: the second size looks as well."""
+    alone, together = scene(0, {"ada": 200}), scene(0, {"ada": 200, "bob": 560}, {"bob": 0.25})
+    seen = carried((*[alone] * comes, *[together] * 3), carrier())
+    found = [(face.box > 300).any() for face in Scrfd(detector_graph()).detect_at(together, 320, min_score=0.3)]
+    assert found == [False]
+    assert [covers(one, (544, 127, 573, 170)) for one in seen[comes:]] == [True] * 3
+
+
+@with_assets
+@pytest.mark.parametrize("fps", [3.5, 15, 25])
+def test_a_bystander_who_is_nobody_s_track_stays_blurred(fps: float) -> None:
+    """Found by the second size only, and with a score too low to be followed: looked for as long as remembered."""
+    frame, one = scene(0, {"ada": 200, "bob": 560}, {"bob": 0.21}), carrier()
+    seen = [one.update(frame, index / fps) for index in range(45)]
+    assert [faces.spares for faces in seen] == [()] * 45
+    assert all(covers(faces, (549, 127, 573, 165)) for faces in seen)
+    assert np.mean([faces.searched for faces in seen]) <= 0.25
+
+
 @with_assets
 def test_a_detector_that_misses_is_asked_each_frame_and_then_not_believed() -> None:
     """The flow carries the face half a second without it; then nothing is trusted; nobody is swapped on hearsay."""

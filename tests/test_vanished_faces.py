@@ -58,6 +58,15 @@ def test_a_detection_claims_the_wearer_before_others_and_the_lost_before_strays(
     assert not vanished.any_lost
 
 
+@pytest.mark.parametrize(("apart_px", "claimed"), [(99, True), (101, False)])
+def test_a_wearer_is_claimed_only_near_where_they_were(apart_px: int, claimed: bool) -> None:
+    """However long ago: two heads cannot be nearer than a side, and who is farther off may be somebody else."""
+    wearer = VanishedFace(box=box(0), time_s=5.0, track_id=2, chosen=True)
+    assert (gone(wearer).claim(box(apart_px), 5.9) is wearer) == claimed
+    stray = VanishedFace(box=box(150), time_s=5.8)
+    assert gone(wearer, stray).claim(box(150), 5.9) is stray
+
+
 @pytest.mark.parametrize(("away_s", "reach_px"), [(0.0, 99), (0.2, 199), (0.8, 499)])
 def test_a_face_can_be_found_farther_off_the_longer_it_was_away(away_s: float, reach_px: float) -> None:
     """One side at once, five sides a second more."""
