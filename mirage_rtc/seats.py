@@ -133,10 +133,14 @@ class FaceSeat:
         self._epoch, self._worn = epoch, wanted
 
     async def _prepare(self) -> None:
-        """Have each identity of a mapping prepared by itself, so that other calls' frames go in between."""
+        """Have each portrait of each identity prepared by itself, so that other calls' frames go in between."""
+        begun = ""
         while (source := _next(self._wanted, self._prepared)) is not None and self._lane.recognises:
-            await self._lane.run(PrepareIdentity(identity=source), settling=True, call_id=self._call_id)
-            self._prepared.add(source.name)
+            rest = replace(source, portrait=None, more=()) if source.name == begun else source
+            left = await self._lane.run(PrepareIdentity(identity=rest), settling=True, call_id=self._call_id)
+            begun = source.name if left == "more" else ""
+            if left is None:
+                self._prepared.add(source.name)
 
     def _note(self, now: _Unable) -> None:
         """Remember what failed; the person is told the first time, if it is what is wanted still."""
@@ -148,11 +152,12 @@ class FaceSeat:
 
 
 def _next(look: _Look, prepared: Collection[str]) -> IdentitySource | None:
-    """The first identity of a mapping that this call had not prepared; where nobody is mapped it is one job anyway."""
+    """The first identity that this call had not prepared; the only one of one portrait is one job anyway."""
     identity, mapping = look
-    if mapping is None or not mapping.faces:
+    faces = () if mapping is None else mapping.faces
+    if not faces and (identity is None or not identity.more):
         return None
-    named = (identity, *(source for face in mapping.faces for source in (face.reference, face.wears)))
+    named = (identity, *(source for face in faces for source in (face.reference, face.wears)))
     return next((source for source in named if source is not None and source.name not in prepared), None)
 
 

@@ -6,9 +6,9 @@ lives here and is pinned to this lane until `CloseFace`.
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import cv2
 import numpy as np
@@ -29,6 +29,7 @@ from models.engines import (
     PortraitError,
     PreparedPart,
     RecognisingFaceEngine,
+    StepwiseFaceEngine,
     Swap,
     SwapRequest,
 )
@@ -40,6 +41,8 @@ PREPARED_FACES = 16
 a call wears one."""
 PREPARED_IDENTITIES = 256
 """The same of an engine that recognises: a few kB each, and one mapping names up to 17."""
+BEGUN_IDENTITIES = 8
+"""Identities of several portraits that are being prepared; they hold their portraits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +57,11 @@ class OpenFace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrepareIdentity:
-    """Prepare an identity ahead of its first use: a mask takes a second, in which every call would stand still."""
+    """Prepare an identity ahead of its first use: a mask takes a second, in which every call would stand still.
+
+    One job is the work of one portrait: the answer is "more" while there are others, which need the identity's name
+    only, "again" when it is not known any more which they were, or None when all is done.
+    """
 
     identity: IdentitySource
 
@@ -141,6 +148,7 @@ class SwapPipeline:
         self._held: dict[str, frozenset[str]] = {}
         """The names of what each call's wearer holds."""
         self._prepared: OrderedDict[str, Any] = OrderedDict()
+        self._begun: OrderedDict[str, Iterator[Any]] = OrderedDict()
 
     def handle(self, job: Any) -> Any:
         """Do one job; what it raises goes back to whoever asked."""
@@ -155,7 +163,7 @@ class SwapPipeline:
             case WearFace():
                 self._wear(job)
             case PrepareIdentity():
-                self._prepare(job.identity)
+                return self._prepare_some(job.identity)
             case InspectPortrait():
                 self._inspect(job.portraits)
             case ForgetIdentity():
@@ -206,6 +214,7 @@ class SwapPipeline:
     def _forget(self, name: str) -> None:
         """Also in wearers: a call whose camera is off would hold a removed face until its next picture."""
         self._prepared.pop(name, None)
+        self._begun.pop(name, None)
         for call_id, names in self._held.items():
             if name in names:
                 self._held[call_id] = frozenset()
@@ -241,10 +250,32 @@ class SwapPipeline:
             return None
         if source.name not in self._prepared:
             self._prepared[source.name] = self._engine.prepare(source)
-        self._prepared.move_to_end(source.name)
-        while len(self._prepared) > self._keeps:
-            self._prepared.popitem(last=False)
+        _use(self._prepared, source.name, most=self._keeps)
         return self._prepared[source.name]
+
+    def _prepare_some(self, source: IdentitySource) -> Literal["more", "again"] | None:
+        """One portrait of an identity; see `PrepareIdentity`."""
+        if source.name in self._prepared or not isinstance(self._engine, StepwiseFaceEngine):
+            self._prepare(source)
+            return None
+        steps = self._begun.pop(source.name, None)
+        if steps is None and source.kind == "portrait" and source.portrait is None:
+            return "again"
+        steps = steps or self._engine.steps(source)
+        identity = next(steps)
+        kept, thing, most = (
+            (self._begun, steps, BEGUN_IDENTITIES) if identity is None else (self._prepared, identity, self._keeps)
+        )
+        kept[source.name] = thing
+        _use(kept, source.name, most=most)
+        return "more" if identity is None else None
+
+
+def _use(kept: OrderedDict[str, Any], name: str, *, most: int) -> None:
+    """`name` was used last; who was used longest ago goes."""
+    kept.move_to_end(name)
+    while len(kept) > most:
+        kept.popitem(last=False)
 
 
 def _names(job: OpenFace | WearFace) -> frozenset[str]:

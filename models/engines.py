@@ -4,7 +4,7 @@ Both run inside an inference lane (`mirage_rtc.inference`), one process each, ca
 know these Protocols and nothing of the networks behind them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -189,6 +189,14 @@ class RecognisingFaceEngine(Protocol):
 
     def mapped(self, identity: Any, parts: Sequence[PreparedPart], *, others: Others, lock: bool) -> Any:
         """What a wearer wears to follow a mapping; all that is given was prepared by this engine."""
+
+
+@runtime_checkable
+class StepwiseFaceEngine(Protocol):
+    """A face engine that makes an identity of several portraits a portrait at a time, so that frames go in between."""
+
+    def steps(self, source: IdentitySource) -> Iterator[Any]:
+        """As `FaceEngine.prepare`: None after each portrait but the last, then the identity."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

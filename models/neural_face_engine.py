@@ -7,7 +7,7 @@ raises: the frame goes nowhere.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -105,11 +105,17 @@ class NeuralFaceEngine:
 
     def prepare(self, source: IdentitySource) -> NeuralIdentity:
         """An identity of a portrait (see `PortraitError`), or of nobody for a mask (KeyError for an unknown one)."""
+        *_, identity = self.steps(source)
+        assert identity is not None
+        return identity
+
+    def steps(self, source: IdentitySource) -> Iterator[NeuralIdentity | None]:
+        """As `prepare`, a portrait at a time: None after each but the last, then the identity."""
         if source.kind == "mask":
             embedding = synthetic_identity.embedding(synthetic_identity.seed_of(source.name))
         else:
-            embedding = self._mean(portrait_rules.pictures(source))
-        return NeuralIdentity(latent=self.swapper.latent(embedding), embedding=embedding)
+            embedding = yield from self._mean(portrait_rules.pictures(source))
+        yield NeuralIdentity(latent=self.swapper.latent(embedding), embedding=embedding)
 
     def mapped(
         self, identity: NeuralIdentity, parts: Sequence[PreparedPart], *, others: Others, lock: bool
@@ -239,10 +245,14 @@ class NeuralFaceEngine:
             return False
         return True
 
-    def _mean(self, pictures: Sequence[Frame]) -> Embedding:
-        """One identity of all portraits of a source, which are to be of one person."""
-        crops = [self._encoder.aligned(picture, self._portrait_points(picture)) for picture in pictures]
-        embeddings = self._encoder.embed_crops(crops)
+    def _mean(self, pictures: Sequence[Frame]) -> Generator[None, None, Embedding]:
+        """One identity of all portraits of a source, which are to be of one person; pauses between them."""
+        rows: list[Embedding] = []
+        for picture in pictures:
+            if rows:
+                yield
+            rows.append(self._encoder.embed(picture, [self._portrait_points(picture)]))
+        embeddings = np.concatenate(rows)
         odd = odd_one_out(embeddings)
         if odd is not None:
             raise portrait_rules.somebody_else(odd)

@@ -5,7 +5,7 @@ lane by its dotted path, with faults of this engine's own parts; counters start 
 """
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -123,6 +123,10 @@ class SmallNeuralEngine:
     def prepare(self, source: Any) -> Any:
         """As the engine."""
         return self._engine.prepare(source)
+
+    def steps(self, source: Any) -> Iterator[Any]:
+        """As the engine."""
+        return self._engine.steps(source)
 
     def mapped(self, identity: Any, parts: Sequence[PreparedPart], *, others: Others, lock: bool) -> Any:
         """As the engine."""

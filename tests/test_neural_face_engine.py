@@ -16,6 +16,7 @@ from models.engines import (
     PortraitError,
     PreparedPart,
     RecognisingFaceEngine,
+    StepwiseFaceEngine,
     Swap,
     SwapRequest,
 )
@@ -137,6 +138,13 @@ def test_a_swapper_that_gives_back_what_it_was_shown_swaps_nobody() -> None:
     swap = wearer("echoes").swap(raw.copy(), 0.0)
     assert swap.swapped == 0
     assert hidden(raw, swap)
+
+
+def test_a_swapper_that_minds_no_identity_is_refused_at_the_start() -> None:
+    """Its answer can only be of the face that it is shown; one that minds it is not refused."""
+    small_engine().warm_up()
+    with pytest.raises(NetworkError, match="whoever is to be worn"):
+        small_engine(swapper=FaultyGraph(swapper_graph(), "echoes", first=1, last=10)).warm_up()
 
 
 def test_networks_that_fail_again_and_again_end_the_process() -> None:
@@ -338,6 +346,9 @@ def test_several_portraits_of_one_person_make_one_identity() -> None:
         for shots in (of_her, of_her[::-1])
     )
     np.testing.assert_allclose(one.embedding, other.embedding, atol=1e-5)
+    assert isinstance(engine, StepwiseFaceEngine)
+    whole = IdentitySource(kind="portrait", name="p", portrait=of_her[0], more=tuple(of_her[1:]))
+    assert [step is None for step in engine.steps(whole)] == [True, True, False]
     alone = engine.prepare(IdentitySource(kind="portrait", name="p", portrait=of_her[0]))
     assert 0.9 < float(one.embedding @ alone.embedding) < 0.9999
     mixed = (of_her[1], picture("grid_bbaf2n.mpg@5"))

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mirage_rtc.errors import BadInput, MirageError
@@ -55,15 +56,17 @@ class _NotingLane:
     def __init__(self) -> None:
         self.jobs: list[Any] = []
         self.refused: dict[str, Exception] = {}
+        self.answers: list[Any] = []
         self.on_job: Callable[[Any], None] = lambda _: None
 
-    async def run(self, job: Any, *, settling: bool = False, call_id: str = "") -> None:
-        """Note it."""
+    async def run(self, job: Any, *, settling: bool = False, call_id: str = "") -> Any:
+        """Note it; the next of `answers`, if any."""
         self.jobs.append(job)
         self.on_job(job)
         identity = getattr(job, "identity", None)
         if identity is not None and identity.name in self.refused:
             raise self.refused[identity.name]
+        return self.answers.pop(0) if self.answers else None
 
     async def run_frame(self, job: SwapFrame, *, call_id: str, patience_s: float) -> Served:
         """Note it, and give the picture back."""
@@ -238,6 +241,19 @@ async def test_the_faces_of_a_mapping_are_prepared_each_by_itself() -> None:
     lane.epoch, lane.recognises = 3, False
     await seat.swap(picture(), 0.3)
     assert _told(lane) == ["OpenFace", "SwapFrame"]
+
+
+async def test_an_identity_of_several_portraits_is_a_job_for_each_of_them() -> None:
+    """The first brings them all, the others its name; the lane asks for them again when it does not know them."""
+    lane = _NotingLane()
+    seat = FaceSeat(lane, call_id="one", max_faces=1)  # type: ignore[arg-type]
+    frame = np.zeros((8, 8, 3), np.uint8)
+    seat.wear(IdentitySource(kind="portrait", name="ada", portrait=frame, more=(frame, frame)))
+    lane.answers = ["more", "again", "more", "more", None]
+    await seat.swap(picture(), 0.0)
+    steps = [job.identity for job in lane.jobs if isinstance(job, PrepareIdentity)]
+    assert [step.portrait is not None for step in steps] == [True, False, True, False, False]
+    assert _told(lane) == ["ada"] * 5 + ["OpenFace", "SwapFrame"]
 
 
 async def test_a_mapping_that_changes_while_it_is_prepared_is_prepared_no_further() -> None:

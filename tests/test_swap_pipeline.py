@@ -1,5 +1,6 @@
 """The face lane's pipeline, in this process."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -223,6 +224,34 @@ def test_the_largest_mapping_is_prepared_once_beside_those_of_other_calls() -> N
         pipeline.handle(OpenFace(call_id="one", max_faces=1, identity=A, mapping=mapping))
         pipeline.handle(PrepareIdentity(identity=B))
     assert len(prepared) == len(set(prepared)) == 2 * MAX_ENTRIES + 2
+
+
+class _Stepping(TellingFaceEngine):
+    """Takes a step a portrait."""
+
+    taken = 0
+
+    def steps(self, source: IdentitySource) -> Iterator[int | None]:
+        """As the engines."""
+        for _ in source.more:
+            self.taken += 1
+            yield None
+        yield self.prepare(source)
+
+
+def test_an_identity_of_several_portraits_is_prepared_a_portrait_a_job() -> None:
+    """A forgotten one is not gone on with, one that is prepared takes no further step."""
+    frame, engine = np.full((8, 8, 3), 9, np.uint8), _Stepping()
+    whole = IdentitySource(kind="portrait", name="ada", portrait=frame, more=(frame, frame))
+    rest = PrepareIdentity(identity=IdentitySource(kind="portrait", name="ada"))
+    pipeline = SwapPipeline(engine)
+    assert pipeline.handle(rest) == "again"
+    assert pipeline.handle(PrepareIdentity(identity=whole)) == "more"
+    pipeline.handle(ForgetIdentity(name="ada"))
+    assert pipeline.handle(rest) == "again"
+    told = [pipeline.handle(job) for job in (PrepareIdentity(identity=whole), rest, rest, rest)]
+    assert told == ["more", "more", None, None]
+    assert engine.taken == 3
 
 
 @pytest.mark.parametrize(
