@@ -62,15 +62,20 @@ class RealtimeH264Encoder:
         self._target_bps = min(self._max_bps, max(MIN_KBPS * 1000, bitrate))  # a lower maximum wins
 
     def encode(self, frame: Any, force_keyframe: bool = False) -> tuple[list[bytes], int]:
-        """Encode one yuv420p frame: RTP payloads and their timestamp at 90 kHz. Raises what PyAV raises."""
+        """Encode one yuv420p frame: RTP payloads and their timestamp at 90 kHz. Raises what PyAV raises.
+
+        Raises ValueError for an encoder that answers late: it would show what was sent before passthrough ended.
+        """
         if self._codec is None or (frame.width, frame.height) != (self._codec.width, self._codec.height):
             self._codec = self._open(frame.width, frame.height)
         self._note_pace(float(frame.pts * frame.time_base))
         self._set_rate()
         frame.pict_type = PictureType.I if force_keyframe else PictureType.NONE
         timestamp = int(frame.pts * frame.time_base / TIME_BASE)
-        data = b"".join(bytes(packet) for packet in self._codec.encode(frame))
-        return self._packetize(data), timestamp
+        packets = self._codec.encode(frame)
+        if any(packet.pts * packet.time_base != frame.pts * frame.time_base for packet in packets):
+            raise ValueError(f"{self._name} gave the picture of another frame")
+        return self._packetize(b"".join(map(bytes, packets))), timestamp
 
     def _note_pace(self, pts_s: float) -> None:
         if self._last_pts_s is not None and pts_s > self._last_pts_s:

@@ -8,6 +8,7 @@ import pytest
 from aiortc.codecs.h264 import H264Decoder, h264_depayload
 from aiortc.jitterbuffer import JitterFrame
 
+from mirage_rtc import h264_encoder
 from mirage_rtc.aiortc_private.frame_encoder import packetize_h264
 from mirage_rtc.h264_encoder import RealtimeH264Encoder, level_for
 
@@ -81,6 +82,14 @@ def test_a_key_frame_comes_when_asked_for() -> None:
     assert bytes([0, 0, 1, 0x65]) in data or any(
         data[i : i + 3] == b"\0\0\1" and data[i + 3] & 31 == 5 for i in range(len(data) - 3)
     )
+
+
+def test_an_encoder_that_looks_ahead_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It gives the picture of an earlier frame, which may be the last raw one, for the frame after passthrough."""
+    monkeypatch.setattr(h264_encoder, "_options", lambda *_: {"preset": "medium", "rc-lookahead": "2"})
+    encoder = RealtimeH264Encoder(800, 2000, packetize_h264)
+    with pytest.raises(ValueError, match="another frame"):
+        _bytes(encoder, range(8))
 
 
 def test_a_new_size_is_followed() -> None:
