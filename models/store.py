@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Literal
 
-from models import pip_wheel
+from models import near_miss, pip_wheel
 from models.catalog import CATALOG
 from models.download import DownloadFailed, Progress, download
 from models.licence_record import LicenceRecord
@@ -102,8 +102,8 @@ class Store:
         """
         with _told(f"{path} cannot be imported into {self.root}"), self._locked():
             taken = self._take_zip(path) if _is_archive(path) else self._take_plain(path)
-        if not taken:
-            raise ModelMissing(f"{path} holds no file of the catalogue: `mirage-rtc models list` shows what is needed.")
+            if not taken:
+                raise ModelMissing(near_miss.sentence(path, self._catalog))
         return taken
 
     def recognised(self, path: Path) -> tuple[ModelSpec, ...]:

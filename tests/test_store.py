@@ -212,6 +212,9 @@ def test_import_of_a_foreign_file_says_so(tmp_path: Path, content: bytes) -> Non
     (tmp_path / "foreign").write_bytes(content)
     with pytest.raises(ModelMissing, match="no file of the catalogue"):
         store.import_file(tmp_path / "foreign")
+    (tmp_path / "detector.bin").write_bytes(content)
+    with pytest.raises(ModelMissing, match=f"It has {len(content)} bytes .* detector.bin has 700000 bytes"):
+        store.import_file(tmp_path / "detector.bin")
     with pytest.raises(ModelMissing, match="cannot be imported"):
         store.import_file(tmp_path / "absent")
 
