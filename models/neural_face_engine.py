@@ -95,12 +95,16 @@ class NeuralFaceEngine:
         return self._enhancement.offers
 
     def warm_up(self) -> None:
-        """Run every network in every shape of a call with one face, so that no caller waits for it."""
+        """Run every network in every shape of a call with one face, so that no caller waits for it.
+
+        Raises what they raise, and `NetworkError` when the identity does not matter to the swapper.
+        """
         noise = np.random.default_rng(1).integers(0, 256, (512, 512, 3), np.uint8)
         for size_px in self._detector.sizes_px:
             self._detector.detect_at(noise, size_px)
         self._encoder.embed(noise, [face_templates.arcface_template(112)])
         crop, answers = self._swap_noise()
+        self._require_identity(crop, answers)
         self._edges.draw([crop], [answer for answer in answers if answer is not None])
 
     def prepare(self, source: IdentitySource) -> NeuralIdentity:
@@ -234,8 +238,21 @@ class NeuralFaceEngine:
         """The swapper's answer to a picture of nothing, the same each time. Raises as `Swapper.swap`."""
         side_px = self.swapper.size_px
         crop = np.random.default_rng(2).integers(0, 256, (side_px, side_px, 3), np.uint8)
-        identity = self.prepare(IdentitySource(kind="mask", name=synthetic_identity.PREFIX + "0"))
-        return crop, self.swapper.swap([crop], [identity.latent])
+        return crop, self.swapper.swap([crop], [self._nobody(0)])
+
+    def _require_identity(self, crop: Frame, answers: Sequence[SwappedCrop | None]) -> None:
+        """Raises `NetworkError` when the swapper gives another identity the same picture: the raw face's."""
+        others = self.swapper.swap([crop], [self._nobody(1)])
+        for one, other in zip(answers, others, strict=True):
+            if one is not None and other is not None and np.array_equal(one.picture, other.picture):
+                raise NetworkError(
+                    "the swapper gives the same answer whoever is to be worn: its file is damaged, or of another "
+                    "network; fetch it again with `mirage-rtc models fetch`."
+                )
+
+    def _nobody(self, seed: int) -> Latent:
+        """The latent of a drawn identity."""
+        return self.prepare(IdentitySource(kind="mask", name=f"{synthetic_identity.PREFIX}{seed}")).latent
 
     def _swapper_is_well(self) -> bool:
         """Whether it answers as at the start: if so, what it gave for a caller's face is that face's doing."""

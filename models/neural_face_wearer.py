@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
+import cv2
 import numpy as np
 
 from models import face_alignment, face_borders, face_templates, neural_paste
@@ -25,6 +26,8 @@ from models.swapper import Swapper
 
 MIN_CHANGE = 2.0
 """Mean difference of crop and swap, of 255: below it the network gave back the face that it was shown."""
+ALPHA_HALF = 127
+"""Of 255: above it a pixel counts as covered, as in `crop_colour`."""
 BLUR_MARGIN = 0.3
 """Around a box that is blurred, in shares of its sides: hair, chin and what a late box leaves behind."""
 
@@ -131,23 +134,29 @@ class NeuralFaceWearer:
         """Paste the answers that are one, each where its face is the nearest; returns whose tracks wear theirs now."""
         worn = [(face, *answer) for face in fitted if (answer := self._believed(face)) is not None]
         alphas = face_borders.kept_apart([cover for *_, cover in worn], [face.to_crop for face, *_ in worn])
-        for (face, picture, cover), alpha in zip(worn, alphas, strict=True):
-            colour = self._colours.setdefault(face.face.track_id, CropColour())
-            skin = np.minimum(cover, core(self._swapper.size_px))
-            toned, detail = colour.matched(picture, face.crop, skin), face.detail
+        for (face, toned, _), alpha in zip(worn, alphas, strict=True):
+            detail = face.detail
             pasted = (toned, alpha, face.to_crop) if detail is None else detail.over(toned, alpha, face.to_crop)
             neural_paste.paste(frame, *pasted)
         return {face.face.track_id for face, *_ in worn}
 
     def _believed(self, face: FittedFace) -> tuple[Frame, Alpha] | None:
-        """The swapped crop and where it covers; None for one that is not there, not to be shown, or the raw face."""
+        """The swapped crop in the face's colours and where it covers; None for none, or what is not to be shown.
+
+        It is judged in the colours in which it would be seen: the raw face in another tint would be raw again in them.
+        """
         track = face.face.track_id
         former = self._covers.pop(track, self._square)
-        if face.answer is None or face.alpha is None or not _changed(face.crop, face.answer.picture):
+        if face.answer is None or face.alpha is None:
+            return None
+        # A hole is believed when two frames in a row have it.
+        cover = face.alpha if face.alpha is former else np.maximum(face.alpha, former)
+        skin = np.minimum(cover, core(self._swapper.size_px))
+        toned = self._colours.setdefault(track, CropColour()).matched(face.answer.picture, face.crop, skin)
+        if not (_changed(face.crop, face.answer.picture, None) and _changed(face.crop, toned, skin)):
             return None
         self._covers[track] = face.alpha
-        # A hole is believed when two frames in a row have it.
-        return face.answer.picture, face.alpha if face.alpha is former else np.maximum(face.alpha, former)
+        return toned, cover
 
     def _forget(self, seen: CarriedFaces) -> None:
         present = {face.track_id for face in seen.faces}
@@ -155,8 +164,11 @@ class NeuralFaceWearer:
         self._covers = {number: alpha for number, alpha in self._covers.items() if number in present}
 
 
-def _changed(crop: Frame, swapped: Frame) -> bool:
-    return float(np.abs(crop.astype(np.int16) - swapped).mean()) >= MIN_CHANGE
+def _changed(crop: Frame, swapped: Frame, alpha: Alpha | None) -> bool:
+    """Whether they differ, where `alpha` is more than half; yes where it nowhere is, since nothing is shown there."""
+    counted = None if alpha is None else np.asarray(alpha > ALPHA_HALF, np.uint8)
+    count = crop.shape[0] * crop.shape[1] if counted is None else cv2.countNonZero(counted)
+    return not count or cv2.norm(crop, swapped, cv2.NORM_L1, counted) / (3 * count) >= MIN_CHANGE
 
 
 def _others(fitting: Fitting) -> tuple[Floats, ...]:

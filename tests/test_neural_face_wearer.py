@@ -10,7 +10,7 @@ from models import face_templates, neural_paste
 from models.carried_faces import CarriedFaces
 from models.engines import Frame, IdentitySource
 from models.face_casting import Bare, Part
-from models.neural_face_wearer import NeuralFaceWearer
+from models.neural_face_wearer import MIN_CHANGE, NeuralFaceWearer
 from models.swapper import SwappedCrop
 from tests.asset_frames import picture, with_golden
 from tests.neural_parts import small_engine
@@ -47,6 +47,20 @@ def test_an_answer_without_an_edge_is_not_shown() -> None:
     face.alpha = neural_paste.soft_alpha(128)
     frame[:] = picture(RAW)
     assert one.finish(fitting).swapped == 1
+
+
+@pytest.mark.parametrize(("gain", "shift"), [(1.0, 8), (0.9, 0)], ids=["lighter", "flatter"])
+def test_the_raw_face_in_another_tint_is_no_swap(gain: float, shift: int) -> None:
+    """The colours of the raw face would take the tint off again: it is blurred, and nobody counts as swapped."""
+    one, frame = begun()
+    fitting = one.begin(frame, 0.0)
+    (face,) = fitting.fitted
+    tinted = (face.crop * gain + shift).clip(0, 255).astype(np.uint8)
+    face.answer, face.alpha = SwappedCrop(picture=tinted), neural_paste.soft_alpha(128)
+    assert np.abs(tinted.astype(int) - face.crop).mean() > MIN_CHANGE
+    assert one.finish(fitting).swapped == 0
+    x0, y0, x1, y1 = face.face.box.astype(int)
+    assert np.abs(frame[y0:y1, x0:x1].astype(int) - picture(RAW)[y0:y1, x0:x1]).mean() > 4
 
 
 def test_the_swap_takes_the_colours_of_the_face_before_it() -> None:
