@@ -1,21 +1,27 @@
 """A voice lane with the real engines' streams, WORLD's and the imported voices', around networks of a few lines.
 
-The store is a real one on the disk, with graphs of no use; which voice does what is told by its name. Runs in workers
-by dotted path.
+The store is a real one on the disk, with graphs of no use; which voice does what is told by its name. Or the lane is
+that of a server, for a voice that was imported whole: then ContentVec alone is a narrow one. Runs in workers by dotted
+path.
 """
 
 import time
 from pathlib import Path
 
+import numpy as np
+
 from mirage_rtc.lane_worker import LaneSpec
+from models import voice_rack
 from models.engines import Samples, VoiceSettings, VoiceStream
 from models.imported_voices import ImportedVoices
 from models.rvc_voice_engine import LoadedVoice, RvcVoiceStream
-from models.voice_networks import NETWORKS
+from models.voice_engine_choice import open_voice_engine
+from models.voice_networks import CONTENT_V2, GRAPH_NAME, NETWORKS, WINDOWS
 from models.voice_rack import VoiceRack
 from models.voice_store import graphs_in, write_record
 from models.world_voice_engine import WorldVoiceEngine
 from tests import voice_stand_ins
+from tests.onnx_writer import GraphWriter
 from tests.test_voice_store import RECORD
 
 LABOURS_S = 0.034
@@ -108,3 +114,31 @@ def store(data_dir: Path, *names: str) -> ImportedVoices:
         with voices.networks.folders.adding(network.name) as folder:
             (folder / "graph.onnx").write_bytes(b"graph")
     return voices
+
+
+def patient_rack(data_dir: str) -> VoiceRack:
+    """A server's own, which tries a voice of full size on a CPU all the same."""
+    voice_rack.HOPELESS = float("inf")
+    return open_voice_engine("neural", data_dir)
+
+
+def patient_lane(data_dir: Path) -> LaneSpec:
+    """The lane of a server over what was imported into `data_dir`."""
+    return LaneSpec(
+        engine="tests.imported_lane:patient_rack",
+        pipeline="mirage_rtc.voice_pipeline:VoicePipeline",
+        arguments={"data_dir": str(data_dir)},
+    )
+
+
+def prepare_narrow_content(voices: ImportedVoices) -> None:
+    """In ContentVec's place one layer of random numbers over each frame's 25 ms, in ONNX Runtime like the real one."""
+    width, writer = CONTENT_V2.output_shape[2], GraphWriter()
+    wave = writer.input(CONTENT_V2.given, (WINDOWS, *CONTENT_V2.given_shape[1:]))
+    weights = 0.3 * np.random.default_rng(2).standard_normal((width, 1, 400), np.float32)
+    channel = writer.node("Unsqueeze", [wave], axes=(1,))
+    frames = writer.node("Conv", [channel, writer.constant("weights", weights)], kernel_shape=(400,), strides=(320,))
+    writer.node("Transpose", [writer.node("Tanh", [frames])], CONTENT_V2.output, perm=(0, 2, 1))
+    writer.output(CONTENT_V2.output, (WINDOWS, *CONTENT_V2.output_shape[1:]))
+    with voices.networks.folders.adding(CONTENT_V2.name) as folder:
+        (folder / GRAPH_NAME).write_bytes(writer.model())

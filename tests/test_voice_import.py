@@ -1,9 +1,12 @@
 """A voice file in RVC's exact layout, imported whole: graphs that give what torch gives, and a consent record."""
 
+import asyncio
+import dataclasses
 import io
 import json
 import shutil
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +20,31 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from mirage_rtc import voice_commands
+from mirage_rtc.__main__ import main
+from mirage_rtc.chunk_leg import CHUNK_RATE_HZ, CHUNK_SAMPLES
+from mirage_rtc.grants import Grants
+from mirage_rtc.inference import Lane
 from mirage_rtc.voice_commands import run_graph
 from mirage_rtc.voice_options import VoiceOptions
+from mirage_rtc.voice_pipeline import CloseVoice, OpenVoice
 from models.convert.onnx_export import WEIGHTS_NAME
+from models.convert.rvc_checkpoint import read_voice
+from models.convert.streaming_graph import DecoderGraph, LatentGraph
 from models.convert.voice_import import TOLERANCE, VoiceExtras, compare, import_voice
-from models.voice_graph import LADDER, LATENT_AHEAD_FRAMES
+from models.engines import Samples, VoiceSettings
+from models.imported_voices import DELAY_MS, ImportedVoices
+from models.rvc_voice_engine import RvcVoiceEngine, RvcVoiceStream
+from models.voice_graph import LADDER, LATENT_AHEAD_FRAMES, Rung
 from models.voice_probe import decoder_probe, latent_probe
 from models.voice_refusal import VoiceRefused
 from models.voice_store import VoiceRecord, VoiceStore
+from tests import imported_lane, speech
+from tests.call_parts import registry
 from tests.faiss_writer import index_bytes, recordings
 from tests.test_onnx_export import ASKING, operators
 from tests.test_voice_store import CONSENT
 from tests.voice_checkpoints import checkpoint, voice_file
+from tests.voice_stand_ins import StandIn
 
 AGREED: dict[str, Any] = {
     "attested_by": "Ada",
@@ -36,6 +52,9 @@ AGREED: dict[str, Any] = {
     "purpose": "rehearsal",
     "licence": "CC-BY-4.0",
 }
+GRACE = VoiceSettings(preset="rvc:grace")
+HOP_MS = 120
+CHUNKS = 3
 
 
 def imported(path: Path, store: VoiceStore, run: Any = run_graph, extras: VoiceExtras | None = None) -> VoiceRecord:
@@ -53,8 +72,11 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[VoiceStore, VoiceR
     index = folder / "added.index"
     index.write_bytes(index_bytes(recordings(768)))
     path = voice_file(folder, checkpoint(40000, "v2"))
-    given = VoiceOptions(task="import", file=path, name="Grace", index=index, pitch_hz=210.0, i_attest=True, **AGREED)
-    said = command(folder, given)
+    agreed = [word for name, value in AGREED.items() for word in (f"--{name.replace('_', '-')}", value)]
+    given = ["--name", "Grace", "--index", str(index), "--pitch-hz", "210", "--relation", "permission", "--i-attest"]
+    with redirect_stdout(io.StringIO()) as printed:
+        assert main(["voices", "import", str(path), "--data-dir", str(folder), *given, *agreed]) == 0
+    said = " ".join(printed.getvalue().split())
     assert "RVC v2, 40 kHz, speaks at 210 Hz" in said
     assert "for that person it hides nothing" in said
     store = VoiceStore(folder / "voices")
@@ -204,3 +226,61 @@ def test_a_second_voice_of_the_same_name_is_refused_before_it_is_read(stored: tu
         imported(Path("nowhere.pth"), stored[0])
     assert caught.value.code == "voice_exists"
     assert (stored[0].root / "grace" / "latent.onnx").is_file()
+
+
+def in_torch(network: torch.nn.Module) -> StandIn:
+    """A `Graph` that is no graph."""
+
+    def answer(feeds: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+        with torch.inference_mode():
+            made = network(**{name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in feeds.items()})
+        return np.asarray(made)
+
+    return StandIn(answer)
+
+
+def from_the_file(data_dir: Path, sound: Samples) -> Samples:
+    """What the generator in the file says, in PyTorch, hop after hop: no graph of it is looked at."""
+    voices, network = ImportedVoices(data_dir), read_voice(data_dir / "voice.pth").network
+    engine = RvcVoiceEngine(voices.store, voices.networks, hops_ms=(HOP_MS,))
+    latent, decoder = in_torch(LatentGraph(network).eval()), in_torch(DecoderGraph(network).eval())
+    rung = Rung(HOP_MS)
+    voice = dataclasses.replace(engine._load("grace"), latent={rung: latent}, decoder={rung: decoder})
+    stream = RvcVoiceStream(voice, sample_rate_hz=CHUNK_RATE_HZ, settings=VoiceSettings(preset="grace"))
+    spoken = [stream.convert(hop) for hop in sound.reshape(-1, HOP_MS * CHUNK_RATE_HZ // 1000)]
+    late = round((DELAY_MS - stream.delay_ms) * CHUNK_RATE_HZ / 1000)
+    return np.concatenate([np.zeros(late, np.float32), *spoken])[: len(sound)]
+
+
+async def until_loaded(lane: Lane) -> None:
+    """Ask for the voice until it would speak at once, as somebody who wore it before."""
+    asked = OpenVoice(call_id="before", sample_rate_hz=CHUNK_RATE_HZ, hop_ms=HOP_MS, settings=GRACE)
+    async with asyncio.timeout(240):
+        while (opened := await lane.run(asked, settling=True)).waits:
+            assert opened.unable is None
+            await asyncio.sleep(0.1)
+    await lane.run(CloseVoice(call_id="before"))
+
+
+async def test_a_voice_is_worn_from_the_file_to_the_sound_of_a_call(stored: tuple[VoiceStore, VoiceRecord]) -> None:
+    """Typed in, offered, loaded in a worker, worn over the chunk path: what is heard the generator in the file says."""
+    data_dir = stored[0].root.parent
+    imported_lane.prepare_narrow_content(ImportedVoices(data_dir))
+    said = speech.speech(0.6, CHUNK_RATE_HZ)
+    heard: list[Samples] = []
+    async with registry(data_dir, voice=imported_lane.patient_lane(data_dir), hop_ms=str(HOP_MS)) as (calls, _):
+        await until_loaded(calls._voice_lanes[0])
+        session = await calls.admit(subject="x", grants=Grants())
+        await session.set_voice(GRACE)
+        line = session.open_chunks()
+        for n in range(CHUNKS):
+            line.push_sound(said[n * CHUNK_SAMPLES :][:CHUNK_SAMPLES], capture_us=n * 192_000)
+            async with asyncio.timeout(120):
+                while len(heard) < n:  # a chunk ends within a hop: the last one waits for the next
+                    out = await line.next()
+                    heard += [out.samples] if out.samples is not None else []
+        assert session.state().voice_engine == "rvc"
+    spoken = np.concatenate(heard)
+    wanted = from_the_file(data_dir, said[: 4 * HOP_MS * CHUNK_RATE_HZ // 1000])[: len(spoken)]
+    assert wanted.std() > 0.01
+    np.testing.assert_allclose(spoken, wanted, atol=0.01 * float(wanted.std()))
