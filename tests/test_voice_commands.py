@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from rich.console import Console
 
@@ -169,3 +170,10 @@ def test_fetched_files_are_found_and_prepared_once(
     assert "ready     rmvpe" in text(console)
     with pytest.raises(NotFound, match=r"models fetch contentvec\.bin"):
         voice_commands.run(VoiceOptions(task="prepare"), tmp_path, console)
+
+
+def test_several_speakers_are_said_and_which_of_them_is_used() -> None:
+    """One needs no word."""
+    assert "speakers" not in voice_commands._in_words(RECORD)
+    several = msgspec.structs.replace(RECORD, speakers=2)
+    assert "kHz, 2 speakers, the first is used" in voice_commands._in_words(several)
