@@ -2,7 +2,8 @@
 
 Fail closed: a raw picture or voice passes only while this session's passthrough is on. When there is no freshly
 swapped picture, the last good one stays for at most 500 ms, then the policy's picture (a card, or a blur computed from
-16x16 pixels) takes its place; for voice, silence. Used by `video_path` and `audio_path`; tracks encode nothing else.
+16x16 pixels once in five seconds) takes its place; for voice, silence. Used by `video_path` and `audio_path`; tracks
+encode nothing else.
 """
 
 from collections.abc import Callable
@@ -23,6 +24,8 @@ FREEZE_S = 0.5
 """How long the last good picture may stand in."""
 BLUR_PX = 16
 """A blurred fallback knows no more than this many pixels on a side."""
+BLUR_HELD_S = 5.0
+"""For so long one blurred picture is shown: of a head that moves, many together would know more than one (aliasing)."""
 
 PictureKind = Literal["live", "frozen", "card", "passthrough"]
 SoundKind = Literal["live", "silent", "passthrough"]
@@ -98,6 +101,8 @@ class PictureGate:
         self._on_kind = on_kind
         self._good: SafePicture | None = None
         self._good_s = 0.0
+        self._blurred: I420 | None = None
+        self._blurred_s = 0.0
         self._closed = False
 
     def flush(self) -> None:
@@ -155,8 +160,15 @@ class PictureGate:
         if self._closed:
             return SafePicture(i420=card(*size_px), capture_s=now_s, kind="card", generation=self.generation)
         self._on_kind("card")
-        covered = blur(raw) if raw is not None and self._policy == "blur" else card(*size_px)
+        blurred = self._blur(raw, now_s) if raw is not None and self._policy == "blur" else None
+        covered = card(*size_px) if blurred is None else blurred
         return SafePicture(i420=covered, capture_s=now_s, kind="card", generation=self.generation)
+
+    def _blur(self, raw: I420, now_s: float) -> I420 | None:
+        """The blurred picture of now, at most one in five seconds; None where that has another size than `raw`."""
+        if self._blurred is None or now_s - self._blurred_s >= BLUR_HELD_S:
+            self._blurred, self._blurred_s = blur(raw), now_s
+        return self._blurred if self._blurred.shape == raw.shape else None
 
 
 class SoundGate:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mirage_rtc.badge import I420
-from mirage_rtc.gate import FREEZE_S, FailPolicy, PictureGate, SoundGate, blur, card
+from mirage_rtc.gate import BLUR_HELD_S, FREEZE_S, FailPolicy, PictureGate, SoundGate, blur, card
 from models.engines import FaceBox
 
 SWAPPED = (FaceBox(x_px=10, y_px=200, width_px=50, height_px=60, score=0.9, swapped=True),)
@@ -115,6 +115,23 @@ def test_the_blur_policy_keeps_the_light() -> None:
 
     assert safe.kind == "card"
     assert abs(float(safe.i420.mean()) - 200) < 2
+
+
+def test_the_blur_policy_shows_one_picture_for_five_seconds_however_often_it_is_asked() -> None:
+    """Many would make a sharper one. Nor another after a swap between, a flush, or for another size."""
+    gate, clock, _ = _gate("blur")
+    first = gate.fallback((256, 256), _picture(200))
+    assert gate.swapped(_picture(), SWAPPED, capture_s=1.0, generation=0) is not None
+    gate.flush()
+    clock.now_s += BLUR_HELD_S - 0.01
+    again = gate.fallback((256, 256), _picture(100))
+    larger = gate.fallback((512, 512), np.full((768, 512), 100, np.uint8))
+    clock.now_s += 0.02
+    later = gate.fallback((256, 256), _picture(100))
+
+    assert np.array_equal(first.i420, again.i420)
+    assert np.array_equal(larger.i420, card(512, 512))
+    assert abs(float(later.i420.mean()) - 100) < 2
 
 
 @pytest.mark.parametrize(("width_px", "height_px"), [(512, 512), (64, 64), (908, 512)])
