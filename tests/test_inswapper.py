@@ -2,6 +2,7 @@
 
 import functools
 import os
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -177,12 +178,16 @@ def test_a_detector_is_no_swapper() -> None:
 
 @with_golden
 def test_where_a_gpu_refuses_an_open_batch_it_is_one_face_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is worked out from a batch's size may be left to the CPU, which is refused: slower then, and said."""
+    """Slower then, and said; what was refused is gone from the GPU before half a gigabyte more goes there."""
+    refused: list[weakref.ref[OnnxGraph]] = []
 
     def picky(path: Path, contract: GraphContract, **options: Any) -> OnnxGraph:
+        graph = OnnxGraph(path, contract)
         if options.pop("content", None) is not None:
+            refused.append(weakref.ref(graph))
             raise NetworkError("nodes are assigned to the CPU")
-        return OnnxGraph(path, contract)
+        assert [one() for one in refused] == [None]
+        return graph
 
     opener = GraphOpener("cuda")
     monkeypatch.setattr(opener, "open", picky)
