@@ -1,7 +1,11 @@
 """What a network that cannot be had is: an error with a sentence, and what of an exception goes into the sentence."""
 
+import re
+
 SAID_MAX = 400
 """Characters of what a runtime says that go into a sentence."""
+_PLACE = re.compile(r"/\S+\.(?:cc|cpp|cu|h):\d+ [^(]*\([^()]*\)(?: const)? (?:\S+ was false\. )?")
+"""Where in ONNX Runtime's source something was said: a path, a signature of C++, and what was checked there."""
 
 
 class NetworkError(RuntimeError):
@@ -27,7 +31,7 @@ def without_frames(error: NetworkError) -> NetworkError:
 
 
 def first_line(error: Exception) -> str:
-    """What an exception says, short enough for a sentence: the end of it, since ONNX Runtime's begin with C++."""
+    """What an exception says, without the C++ that it came from; of what is too long for a sentence the end."""
     line = (str(error).strip() or type(error).__name__).splitlines()[0]
-    said = line.rpartition(" was false. ")[2]
+    said = _PLACE.sub("", line)
     return said if len(said) <= SAID_MAX else f"... {said[4 - SAID_MAX :]}"
