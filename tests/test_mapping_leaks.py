@@ -69,7 +69,7 @@ async def test_who_walks_in_is_never_seen_but_under_passthrough_and_who_is_mappe
         asked = len(call.peer.seen)
         call.session.set_passthrough(face=True, voice=False)
         await call.session.set_mapping(msgspec.structs.replace(call.session.state().mapping, others="passthrough"))
-        await call.until_left_raw(15)
+        await call.until_left("passthrough", 15)
         await call.peer.until_seen(call.left())
         withdrawn = call.left()
         call.session.set_passthrough(face=False, voice=False)

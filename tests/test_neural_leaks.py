@@ -181,7 +181,7 @@ async def test_passthrough_shows_the_raw_picture_only_while_it_is_on(tmp_path: P
         await call.until_swapped(15)
         asked = len(call.peer.seen)
         call.session.set_passthrough(face=True, voice=False)
-        await call.until_left_raw(30)
+        await call.until_left("passthrough", 30)
         await call.peer.until_seen(call.left())
         withdrawn = call.left()
         call.session.set_passthrough(face=False, voice=False)
@@ -199,6 +199,6 @@ async def test_a_leak_of_the_engine_itself_is_seen(tmp_path: Path) -> None:
     async with live_call(
         tmp_path, clip, media.speech("man"), face=faulty_lane(leak_every=10), sound=voice_lane()
     ) as call:
-        await call.until_swapped(60)
+        await call.until_left("live", 60)
         await call.peer.until_seen(call.left())
     assert len(FaceWatch(clip).leaks([seen.frame for seen in call.peer.seen])) >= 3
