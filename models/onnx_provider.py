@@ -22,6 +22,8 @@ ONE_NODE = bytes.fromhex(
     "080112040a0208014202100b"
 )
 """A network `x` (1,) -> `y` = Relu(x), as `tests.onnx_writer` writes it: whether a GPU runs anything at all."""
+_FULL = ("out of memory", "failed to allocate", "alloc_failed", "bad_alloc")
+"""What CUDA, cuBLAS, cuDNN and ONNX Runtime's arena say where there is no room, in small letters."""
 _EXTRAS: dict[Provider, str] = {"cpu": "neural", "cuda": "cuda", "tensorrt": "cuda"}
 
 
@@ -49,6 +51,23 @@ def obstacle(provider: Provider, device: int = 0) -> str:
     except NetworkError as missing:
         return missing.sentence
     return "" if provider == "cpu" else _gpu_obstacle(provider, device)
+
+
+def still_runs(provider: Provider, device: int = 0) -> bool:
+    """Whether a provider that was usable runs anything now, asked anew. A GPU that is full is not lost."""
+    try:
+        taken = _run_one_node(Placement(provider=provider, device=device))
+    except Exception as error:  # noqa: BLE001 - ONNX Runtime's own classes have no common root but this
+        return any(said in str(error).lower() for said in _FULL)
+    return taken == ORT_NAMES[provider]
+
+
+def cuda_version() -> str:
+    """The CUDA that ONNX Runtime was built for, such as "13.0"; empty where it has none or is not installed."""
+    try:
+        return str(getattr(loaded("cuda"), "cuda_version", "") or "")
+    except NetworkError:
+        return ""
 
 
 def version(provider: Provider) -> str:
@@ -115,7 +134,7 @@ def _run_one_node(placement: Placement) -> str:
 
 
 def _mended(provider: Provider, why: str) -> str:
-    cuda = str(getattr(loaded(provider), "cuda_version", "")).split(".")[0]
+    cuda = cuda_version().split(".")[0]
     if provider == "tensorrt":
         needs = f"TensorRT 10 for CUDA {cuda or '(the version of onnxruntime-gpu)'} must lie on LD_LIBRARY_PATH"
     else:

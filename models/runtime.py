@@ -17,7 +17,17 @@ from models.graph_trial import Array
 from models.model_spec import GraphContract, TensorSpec
 from models.model_spec import Shape as OpenShape
 from models.network_error import NetworkError, SessionRefused, first_line
-from models.onnx_provider import available, loaded, obstacle, session_options, usable, version, with_provider
+from models.onnx_provider import (
+    available,
+    cuda_version,
+    loaded,
+    obstacle,
+    session_options,
+    still_runs,
+    usable,
+    version,
+    with_provider,
+)
 from models.placement import ON_THE_CPU, ORT_NAMES, Placement, Provider, Shape, Shapes, providers
 
 __all__ = [
@@ -33,11 +43,13 @@ __all__ = [
     "Tensor",
     "available",
     "buffer",
+    "cuda_version",
     "first_line",
     "obstacle",
     "open_session",
     "require",
     "run_options",
+    "still_runs",
     "tensors_of",
     "usable",
     "version",

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import isfinite
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from models import voice_front
 from models.auto_pitch import AutoPitch
 from models.engines import Samples, VoiceProfile, VoiceSettings, VoiceStream
+from models.gpu_loss import watched
 from models.loaded_voices import LoadedVoices
 from models.resample import Resampler
 from models.runtime import Graph, OnnxGraph, Placement
@@ -194,7 +196,10 @@ class RvcVoiceEngine:
         self._loaded.forget(voice_id)
 
     def open(self, *, sample_rate_hz: int, hop_ms: int, settings: VoiceSettings) -> VoiceStream:
-        """State for one call. Raises `VoiceRefused`, `NetworkError`, or ValueError for settings, rate or hop."""
+        """State for one call. Raises `VoiceRefused`, `NetworkError`, or ValueError for settings, rate or hop.
+
+        A GPU that is lost ends the process (`models.gpu_loss`), at loading, at opening and in streams.
+        """
         check(settings)
         if Rung(hop_ms) not in self._rungs:
             raise ValueError(f"The hop must be one of {', '.join(str(rung.hop_ms) for rung in self._rungs)} ms.")
@@ -217,8 +222,8 @@ class RvcVoiceEngine:
         return LoadedVoice(
             content=self._listener(content),
             pitch=self._pitch(),
-            latent=dict.fromkeys(self._rungs, OnnxGraph(paths.latent, placement=self._placement)),
-            decoder=dict.fromkeys(self._rungs, OnnxGraph(paths.decoder, placement=self._placement)),
+            latent=dict.fromkeys(self._rungs, self._graph(paths.latent)),
+            decoder=dict.fromkeys(self._rungs, self._graph(paths.decoder)),
             feature_width=record.feature_width,
             sample_rate_hz=record.sample_rate_hz,
             index=self._voices.index(voice_id),
@@ -226,7 +231,10 @@ class RvcVoiceEngine:
         )
 
     def _listen(self, network: VoiceNetwork) -> Graph:
-        return SharedGraph(OnnxGraph(self._networks.graph(network, half=self._half), placement=self._placement))
+        return SharedGraph(self._graph(self._networks.graph(network, half=self._half)))
+
+    def _graph(self, path: Path) -> Graph:
+        return watched(self._placement, lambda: OnnxGraph(path, placement=self._placement))
 
     def _choose_pitch(self) -> PitchTracker:
         tracker, why = choose_pitch(self._networks, self._placement, half=self._half)

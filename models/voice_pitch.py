@@ -18,6 +18,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from models import pitch_track, rmvpe_decode
+from models.gpu_loss import watched
 from models.rmvpe_front import SAMPLE_RATE_HZ, MovingPicture
 from models.runtime import Graph, NetworkError, OnnxGraph, Placement
 from models.shared_graph import SharedGraph
@@ -165,13 +166,14 @@ def choose_pitch(networks: VoiceNetworkStore, placement: Placement, *, half: boo
         # A graph that came ready made computes sizes while it runs, which only a CPU does.
         foreign = networks.source(PITCH).file.endswith(".onnx")
         placement = dataclasses.replace(placement, allow_cpu_nodes=placement.allow_cpu_nodes or foreign)
-        graph = SharedGraph(OnnxGraph(networks.graph(PITCH, half=half), placement=placement))
-        return RmvpePitch(graph), pitch_in_words(networks)
-    path = swift_path()
-    if path is None:
+        path = networks.graph(PITCH, half=half)
+        graph = watched(placement, lambda: OnnxGraph(path, placement=placement))
+        return RmvpePitch(SharedGraph(graph)), pitch_in_words(networks)
+    swift = swift_path()
+    if swift is None:
         return TrackedPitch(), pitch_in_words(networks)
     try:
-        return SwiftPitch(SharedGraph(OnnxGraph(path))), pitch_in_words(networks)
+        return SwiftPitch(SharedGraph(OnnxGraph(swift))), pitch_in_words(networks)
     except NetworkError as error:
         return TrackedPitch(), f"Pitch by autocorrelation: RMVPE is not prepared, and SwiftF0 is broken ({error})."
 

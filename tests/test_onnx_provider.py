@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from models import onnx_provider
-from models.onnx_provider import ONE_NODE, available, obstacle, usable
+from models.onnx_provider import ONE_NODE, available, cuda_version, obstacle, still_runs, usable
 from models.placement import ORT_NAMES, Placement, providers
 from tests.onnx_writer import GraphWriter
 
@@ -132,3 +132,41 @@ def test_cuda_s_libraries_are_loaded_once_and_nothing_comes_to_stdout(
     assert len(loads) == 1
     out, err = capfd.readouterr()
     assert (out, "libcudnn" in err) == ("", True)
+
+
+@pytest.mark.parametrize(
+    ("said", "runs"),
+    [
+        ("CUDA failure 700: an illegal memory access was encountered ; GPU=0", False),
+        ("CUDA failure 2: out of memory ; GPU=0", True),
+        ("BFCArena::AllocateRawInternal Failed to allocate memory for requested buffer of size 256", True),
+        ("CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED", True),
+    ],
+)
+def test_a_gpu_that_runs_nothing_any_more_is_lost_and_one_without_room_is_not(
+    monkeypatch: pytest.MonkeyPatch, said: str, runs: bool
+) -> None:
+    """Asked anew each time: it was usable once."""
+    gpu(monkeypatch)
+    assert [usable("cuda"), still_runs("cuda")] == [True, True]
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError(said)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", fail)
+    assert [usable("cuda"), still_runs("cuda")] == [True, runs]
+
+
+def test_a_gpu_that_leaves_everything_to_the_cpu_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In silence, as ONNX Runtime does where a library does not load."""
+    gpu(monkeypatch, taken_by="CPUExecutionProvider")
+    assert not still_runs("cuda")
+
+
+def test_the_cuda_that_it_was_built_for_is_told_where_it_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The CPU's has none, and says so in several ways."""
+    for version in ("", None):
+        monkeypatch.setattr(onnxruntime, "cuda_version", version, raising=False)
+        assert cuda_version() == ""
+    monkeypatch.setattr(onnxruntime, "cuda_version", "13.0", raising=False)
+    assert cuda_version() == "13.0"
