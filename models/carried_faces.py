@@ -17,6 +17,7 @@ from models.engines import Frame
 from models.face_ranks import KEEP_FACTOR, SPARE_TRACKS, choose, merged
 from models.frame_continuity import FrameContinuity
 from models.geometry import Floats, area, coincides, distance, grown, iou
+from models.last_look import is_still_there, look
 from models.one_euro import OneEuro
 from models.point_carrier import Grey, PointCarrier
 from models.scene_change import SceneChange
@@ -58,7 +59,8 @@ class CarriedFaces:
     `others` are widened boxes (4,) that are to be blurred, first those of the spares.
 
     Not `trusted`: a face that wore the identity within the last second is neither followed nor seen, so that its raw
-    pixels may be anywhere. `searched` tells whether the detector ran.
+    pixels may be anywhere; so too after it, while others are there and its place still looks like it. `searched` tells
+    whether the detector ran.
     """
 
     faces: tuple[CarriedFace, ...]
@@ -123,7 +125,7 @@ class FaceCarrier:
         searched = self._policy.due() or changed or self._doubtful()
         if searched:
             self._detect(frame, grey, time_s, changed=changed)
-            self._vanished.forget(time_s)
+            self._forget(grey, time_s)
             mark("detect")
         self._before = grey
         self._tracks = merged(self._tracks)
@@ -161,9 +163,17 @@ class FaceCarrier:
     def _lose(self, lost: Iterable[_Track]) -> None:
         lost = list(lost)
         for track in lost:
-            place = VanishedFace(box=track.box, time_s=track.seen_s, track_id=track.track_id, chosen=track.chosen)
+            seen = None if self._before is None else look(self._before, track.box)
+            place = VanishedFace(
+                box=track.box, time_s=track.seen_s, track_id=track.track_id, chosen=track.chosen, look=seen
+            )
             self._vanished.remember(place)
         self._tracks = [track for track in self._tracks if track not in lost]
+
+    def _forget(self, grey: Grey, time_s: float) -> None:
+        """Forget who is gone; not a wearer whose place still looks like them while somebody else would be shown."""
+        others = bool(self._tracks)
+        self._vanished.forget(time_s, lambda face: others and is_still_there(face.look, grey, face.box))
 
     def _doubtful(self) -> bool:
         """Whether a frame that is not due is searched all the same. Where nobody is nothing is shown: it can wait."""

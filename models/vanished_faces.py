@@ -1,11 +1,12 @@
 """The faces that were here a moment ago and are not followed now: where to blur, whom to miss. For `face_tracker`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from models.geometry import Floats, coincides, distance, grown
+from models.point_carrier import Grey
 
 _KEEP_S = 1.0  # how long a face that vanished is remembered
 _MARGIN = 0.25  # of a blurred box: detections reach from brow to chin only
@@ -16,13 +17,14 @@ _REACH, _REACH_PER_S = 1.0, 5.0  # in face sides, from where a face was lost to 
 @dataclass(slots=True, kw_only=True, eq=False)
 class VanishedFace:
     """A place where a face was last seen at `time_s`: a lost track with its `track_id`, or a detection that landmarks
-    could not be had for. `chosen` when it wore the identity.
+    could not be had for. `chosen` when it wore the identity; `look` is what it looked like, where that is known.
     """
 
     box: Floats
     time_s: float
     track_id: int | None = None
     chosen: bool = False
+    look: Grey | None = None
 
 
 class VanishedFaces:
@@ -67,9 +69,14 @@ class VanishedFaces:
         """Forget those whose place is that of a face seen now."""
         self._faces = [face for face in self._faces if not any(coincides(face.box, box) for box in boxes)]
 
-    def forget(self, time_s: float) -> None:
-        """Forget those not seen for a second. To be asked after a search only: who is not looked for is not gone."""
-        self._faces = [face for face in self._faces if time_s - face.time_s <= _KEEP_S]
+    def forget(self, time_s: float, is_there: Callable[[VanishedFace], bool] = lambda _: False) -> None:
+        """Forget those not seen for a second. To be asked after a search only: who is not looked for is not gone.
+
+        A wearer who `is_there` still, though not found, is not forgotten.
+        """
+        self._faces = [
+            face for face in self._faces if time_s - face.time_s <= _KEEP_S or (face.chosen and is_there(face))
+        ]
 
     def rescale(self, x_scale: float, y_scale: float) -> None:
         """The picture has another size now."""

@@ -14,7 +14,7 @@ from models.scrfd import FoundFace, Scrfd, largest
 from tests.asset_frames import CLIPS, frames, with_assets
 from tests.media import covered_face, second_person_walks_in
 from tests.neural_parts import FaultyGraph, detector_graph
-from tests.two_heads import scene
+from tests.two_heads import Who, scene
 
 FPS = 25
 STEADY_CLIPS = CLIPS[:4]
@@ -148,6 +148,38 @@ def test_a_bystander_who_is_nobody_s_track_stays_blurred(fps: float) -> None:
     assert [faces.spares for faces in seen] == [()] * 45
     assert all(covers(faces, (549, 127, 573, 165)) for faces in seen)
     assert np.mean([faces.searched for faces in seen]) <= 0.25
+
+
+class LosesSight:
+    """A detector that finds nobody in the left half once it is `blind`."""
+
+    def __init__(self) -> None:
+        self._inner = Scrfd(detector_graph())
+        self.sizes_px = self._inner.sizes_px
+        self.blind = False
+
+    def detect_at(self, frame: Frame, size_px: int, *, min_score: float) -> list[FoundFace]:
+        """What is found, without those."""
+        found = self._inner.detect_at(frame, size_px, min_score=min_score)
+        return [face for face in found if not self.blind or face.box[0] > 360]
+
+
+@with_assets
+@pytest.mark.parametrize("left", [False, True])
+def test_who_is_no_longer_found_is_gone_only_when_their_place_has_changed(left: bool) -> None:
+    """Still there beside somebody else they would be raw: no frame is trusted. When they left the other is shown."""
+    detector = LosesSight()
+    one = FaceCarrier(detector, max_faces=1)  # type: ignore[arg-type]
+    both: dict[Who, float] = {"ada": 200, "bob": 560}
+    smaller: dict[Who, float] = {"bob": 0.7}
+    here = [one.update(scene(index, both, smaller), index / 10) for index in range(4)]
+    assert [(len(seen.faces), len(seen.spares)) for seen in here] == [(1, 1)] * 4
+    detector.blind = True
+    then = [
+        one.update(scene(index, {"bob": 560} if left else both, smaller), index / 10).trusted for index in range(4, 30)
+    ]
+    assert not any(then[6:10])
+    assert then[-8:] == [left] * 8
 
 
 @with_assets
