@@ -59,9 +59,9 @@ Tensor = NDArray[np.float32]
 
 _DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(double)": "float64"}
 _DTYPES |= {f"tensor({name})": name for name in ("int8", "uint8", "int32", "int64", "bool")}
-BROKEN_ON_GPU = ("MatmulTransposeFusion",)
-"""Optimizers that spoil graphs in half precision on a GPU: this one moves a Cast out from between a Transpose and a
-product and forgets its operator set, so that no provider has a kernel for it (ONNX Runtime 1.31.1)."""
+BROKEN = ("MatmulTransposeFusion",)
+"""Optimizers that spoil graphs in half precision: of a Cast between a Transpose and a product this one makes a node
+without its operator set, which no GPU's provider has (1.31.1); with the Cast before them it crashes on a CPU (1.32)."""
 
 
 class Network(Protocol):
@@ -172,7 +172,7 @@ def open_session(
             options,
             providers=providers(placement, shapes),
             enable_fallback=False,
-            disabled_optimizers=[] if placement.provider == "cpu" else BROKEN_ON_GPU,
+            disabled_optimizers=BROKEN,
         )
     except Exception as error:  # ONNX Runtime's own classes have no common root but this
         raise SessionRefused(

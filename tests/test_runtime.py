@@ -220,10 +220,8 @@ def gpu_that_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.skip("this ONNX Runtime has no provider that takes nothing")
 
 
-def test_an_optimizer_that_spoils_half_precision_is_off_on_a_gpu_only(
-    graph_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A pitch network in half precision could not be loaded there, and with it no imported voice."""
+def test_an_optimizer_that_spoils_half_precision_is_off(graph_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU could not load a pitch network in half precision, and with it no imported voice; a CPU's process died."""
     import onnxruntime
 
     gpu_that_takes_nothing(monkeypatch)
@@ -237,7 +235,7 @@ def test_an_optimizer_that_spoils_half_precision_is_off_on_a_gpu_only(
     monkeypatch.setattr(onnxruntime, "InferenceSession", Watched)
     OnnxGraph(graph_path, placement=Placement(provider="cuda", allow_cpu_nodes=True))
     OnnxGraph(graph_path)
-    assert list(map(list, off)) == [["MatmulTransposeFusion"], []]
+    assert list(map(list, off)) == [["MatmulTransposeFusion"]] * 2
 
 
 def test_a_gpu_that_runs_nothing_is_said_before_any_network_is_blamed(
