@@ -16,7 +16,9 @@ from models.face_landmarks import SAME_FACE_IOU, FaceLandmarker, Landmarks
 from models.face_ranks import KEEP_FACTOR, SPARE_TRACKS, choose, merged
 from models.frame_continuity import FrameContinuity
 from models.geometry import Floats, area, bounds, distance, grown, iou
+from models.last_look import is_still_there, look
 from models.one_euro import OneEuro
+from models.point_carrier import Grey
 from models.scene_change import SceneChange
 from models.vanished_faces import VanishedFace, VanishedFaces
 
@@ -50,13 +52,19 @@ class Tracks:
     `faces`: at most `max_faces`, the largest, with landmarks of this frame. `others`: boxes (4,) of everything else
     that is or may be a face, already widened, ready to be blurred. `trusted` is False when a face that was swapped
     within the last second is now neither followed nor detected: its raw pixels may be anywhere, so the frame must be
-    treated as one without a face (frozen, then the card), whatever `faces` holds. A face that was only blurred does
-    not end the trust when it vanishes: a box that widens with time stays over its place for a second.
+    treated as one without a face (frozen, then the card), whatever `faces` holds; so too after that second while others
+    are there and its place still looks like it. A face that was only blurred does not end the trust when it vanishes: a
+    box that widens with time stays over its place for a second.
     """
 
     faces: tuple[TrackedFace, ...]
     others: tuple[Floats, ...]
     trusted: bool
+
+
+def _green(frame: Frame) -> Grey:
+    """Most of the luminance, at no cost."""
+    return frame[..., 1]
 
 
 def _nothing() -> Floats:
@@ -74,6 +82,7 @@ class _Track:
     chosen: bool = False
     fresh: bool = True
     confirmed: bool = True
+    look: Grey | None = None  # of a wearer, when last followed
     euro: OneEuro = field(default_factory=OneEuro)
 
     @property
@@ -116,12 +125,13 @@ class FaceTracker:
         self._since_detection += 1
         if self._detection_due(frame):
             self._detect(frame, time_s)
-            self._vanished.forget(time_s)
+            self._forget(frame, time_s)
         self._tracks = merged(self._tracks)
         self._tracks = choose(self._tracks, self._vanished, max_faces=self._max_faces)
         result = self._result(time_s)
         for track in self._tracks:
             track.fresh = False
+            track.look = look(_green(frame), bounds(track.smooth)) if track.chosen else None
         return result
 
     def _begin(self, frame: Frame, time_s: float) -> None:
@@ -147,9 +157,15 @@ class FaceTracker:
 
     def _lose(self, lost: list[_Track]) -> None:
         for track in lost:
-            box, number = bounds(track.smooth), track.track_id
-            self._vanished.remember(VanishedFace(box=box, time_s=track.seen_s, track_id=number, chosen=track.chosen))
+            box, number, seen = bounds(track.smooth), track.track_id, track.look
+            place = VanishedFace(box=box, time_s=track.seen_s, track_id=number, chosen=track.chosen, look=seen)
+            self._vanished.remember(place)
         self._tracks = [track for track in self._tracks if track not in lost]
+
+    def _forget(self, frame: Frame, time_s: float) -> None:
+        """Forget who is gone; not a wearer whose place still looks like them while somebody else would be shown."""
+        others, grey = bool(self._tracks), _green(frame)
+        self._vanished.forget(time_s, lambda face: others and is_still_there(face.look, grey, face.box))
 
     def _detection_due(self, frame: Frame) -> bool:
         if not self._tracks or self._since_detection >= _DETECT_EVERY:

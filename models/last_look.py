@@ -1,6 +1,7 @@
 """What a face looked like when it was last followed, and whether it is still at that place: for who is no longer found.
 
-A detector that finds somebody no more does not say that they left. `carried_faces` asks here before it believes so.
+A detector that finds somebody no more does not say that they left. The trackers of both engines ask here before they
+believe so.
 """
 
 import cv2

@@ -1,6 +1,6 @@
 """The tracker on composed scenes, with the real networks: no face is raw, and the identity stays with its person."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 
 import cv2
@@ -10,7 +10,7 @@ import pytest
 from models.catalog import FACE_DETECTOR, FACE_LANDMARKS
 from models.engines import Frame
 from models.face_detector import FaceDetector
-from models.face_landmarks import FaceLandmarker
+from models.face_landmarks import FaceLandmarker, Landmarks
 from models.face_tracker import FaceTracker, Tracks
 from models.geometry import Floats, area, iou, overlap
 from models.model_spec import ModelSpec
@@ -78,6 +78,12 @@ def scene(*places: Place) -> Frame:
         there = cv2.warpAffine(mask, move, size, flags=cv2.INTER_AREA) > 127
         frame[there] = cv2.warpAffine(head, move, size, flags=cv2.INTER_AREA)[there]
     return frame
+
+
+def only_right(landmarker: FaceLandmarker) -> Callable[[Frame, Floats], Landmarks | None]:
+    """Its `follow`, blind in the left half."""
+    follow = landmarker.follow
+    return lambda frame, points: follow(frame, points) if points[:, 0].mean() > WIDTH_PX / 2 else None
 
 
 def hides(tracks: Tracks, box: Sequence[float]) -> bool:
@@ -215,6 +221,19 @@ def test_the_place_of_a_lost_wearer_is_not_given_away_at_once() -> None:
     results = watch.all([scene((560, 250, 100))] * (FPS + 5))
     assert all(not tracks.faces and not tracks.trusted for tracks in results[: FPS - 1])
     assert all(len(tracks.faces) == 1 and tracks.trusted for tracks in results[FPS + 1 :])
+
+
+def test_who_is_no_longer_found_but_still_there_is_not_believed_to_be_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside somebody else they would be raw: once the detector has not confirmed them for long, nothing is trusted."""
+    watch, frame = Watch(), scene((200, 250, 150), (560, 250, 100))
+    watch.all([frame] * 5)
+    seen = detector().detect
+    monkeypatch.setattr(
+        watch.tracker._detector, "detect", lambda *given: [face for face in seen(*given) if face.box[0] > WIDTH_PX / 2]
+    )
+    monkeypatch.setattr(watch.tracker._landmarker, "follow", only_right(watch.tracker._landmarker))
+    results = [watch.see(frame, after_s=0.1) for _ in range(25)]
+    assert not any(tracks.trusted for tracks in results)
 
 
 def test_a_blurred_person_who_vanishes_leaves_a_widening_blur_but_does_not_stop_the_picture() -> None:
