@@ -1,24 +1,29 @@
 """What NVIDIA's management library says, and that what it does not say is absent, not zero."""
 
+import ctypes
 import os
 import sys
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from models import gpu_status
-from models.gpu_status import REPORT_EVERY_S, GpuDevice, GpuMemory, MemoryWatch
+from models.gpu_status import ASK_AGAIN_S, REPORT_EVERY_S, GpuDevice, GpuMemory, MemoryWatch
 
 
 class Nvml:
-    """As much of `pynvml` as is asked, for one card."""
+    """As much of `pynvml` as is asked, for one card, or for those at some places of the bus. A handle is an index."""
+
+    NVML_ERROR_NOT_FOUND = 6
 
     class NVMLError(Exception):
-        """What it raises."""
+        """What it raises, with a number."""
 
-    def __init__(self, **answers: Any) -> None:
+    def __init__(self, places: Sequence[bytes] = (b"0000:17:00.0",), **answers: Any) -> None:
         self._answers = answers
+        self._places = places
 
     def _answer(self, name: str, default: Any) -> Any:
         if self._answers.get(name) == "fails":
@@ -29,9 +34,12 @@ class Nvml:
         self._answer("init", None)
 
     def nvmlDeviceGetHandleByIndex(self, index: int) -> int:
-        if index:
-            raise self.NVMLError
+        if index >= len(self._places):
+            raise self.NVMLError(self.NVML_ERROR_NOT_FOUND)
         return index
+
+    def nvmlDeviceGetHandleByPciBusId(self, place: bytes) -> int:
+        return self._places.index(place)
 
     def nvmlDeviceGetName(self, handle: int) -> Any:
         return self._answer("name", "NVIDIA A10G")
@@ -43,7 +51,7 @@ class Nvml:
         return "580.1"
 
     def nvmlDeviceGetMemoryInfo(self, handle: int) -> Any:
-        return SimpleNamespace(total=24 << 30, used=3 << 30)
+        return SimpleNamespace(total=24 << 30, used=(3 + handle) << 30)
 
     def nvmlDeviceGetComputeRunningProcesses(self, handle: int) -> Any:
         return self._answer("processes", [SimpleNamespace(pid=os.getpid(), usedGpuMemory=2 << 30)])
@@ -111,12 +119,88 @@ def test_figures_come_at_a_low_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     assert given == [True, False, False, True, False]
 
 
-def test_a_machine_without_figures_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """To look for a library in vain takes longer than a frame may be late."""
+def test_a_machine_without_figures_is_asked_again_at_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A driver that is replaced is away for a while; to look for a library in vain takes time from a frame."""
     asked: list[int] = []
     monkeypatch.setattr(gpu_status, "memory", lambda: asked.append(1))
     now_s = [0.0]
     watch = MemoryWatch(lambda: now_s[0])
-    for now_s[0] in (0.0, 10.0, 1e6):
+    for now_s[0] in (0.0, 10.0, ASK_AGAIN_S - 0.1, ASK_AGAIN_S, ASK_AGAIN_S + 10):
         assert watch.due() is None
-    assert len(asked) == 1
+    assert len(asked) == 2
+
+
+def test_a_driver_without_a_list_of_processes_tells_the_card_s_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """WSL's, and those of virtual GPUs."""
+    install(monkeypatch, Nvml(processes="fails"))
+    assert gpu_status.memory() == GpuMemory(total=24 << 30, used=3 << 30)
+
+
+class Driver:
+    """As much of CUDA's driver as is asked: the places of the cards that it counts. 0 is success, as in CUDA."""
+
+    def __init__(self, *places: bytes, fails: str = "") -> None:
+        self._places = places
+        self._fails = fails
+
+    def cuInit(self, flags: int) -> int:
+        return 100 * (self._fails == "init")
+
+    def cuDeviceGet(self, card: Any, index: int) -> int:
+        if index >= len(self._places):
+            return 101
+        card._obj.value = 40 + index  # a handle, and no number
+        return 0
+
+    def cuDeviceGetPCIBusId(self, place: Any, chars: int, card: Any) -> int:
+        if self._fails == "place":
+            return 1
+        place.value = self._places[card.value - 40]
+        assert chars >= len(place.value) + 1
+        return 0
+
+
+BUS = [b"0000:17:00.0", b"0000:65:00.0", b"0000:CA:00.0"]
+
+
+@pytest.mark.parametrize(
+    ("driver", "cards"),
+    [
+        (None, [0, 1, 2, None]),
+        (Driver(*BUS), [0, 1, 2, None]),
+        (Driver(BUS[2], BUS[0]), [2, 0, None]),
+        (Driver(), [None]),
+        (Driver(*BUS, fails="init"), [None]),
+        (Driver(*BUS, fails="place"), [None]),
+    ],
+)
+def test_the_card_is_the_one_that_cuda_means(
+    monkeypatch: pytest.MonkeyPatch, driver: Driver | None, cards: list[int | None]
+) -> None:
+    """CUDA may hide some and count others first; what it does not see has no figures, and never those of another."""
+    install(monkeypatch, Nvml(places=BUS))
+    monkeypatch.setattr(gpu_status, "_cuda_driver", lambda: driver)
+    for index, card in enumerate(cards):
+        found = gpu_status.memory(index)
+        assert (None if found is None else (found.used >> 30) - 3) == card
+        assert (gpu_status.device(index) is None) == (card is None)
+
+
+def test_a_driver_that_nothing_has_loaded_is_not_loaded_to_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes longer than a frame; a library that is loaded is found."""
+    asked: list[tuple[str, int]] = []
+
+    def opened(name: str, *, mode: int) -> object:
+        asked.append((name, mode))
+        return ctypes_open(None)
+
+    ctypes_open = ctypes.CDLL
+    monkeypatch.setattr(ctypes, "CDLL", opened)
+    assert gpu_status._cuda_driver() is not None
+    assert asked == [("libcuda.so.1", os.RTLD_NOLOAD | os.RTLD_NOW)]
+
+    def absent(name: str, *, mode: int) -> object:
+        raise OSError(name)
+
+    monkeypatch.setattr(ctypes, "CDLL", absent)
+    assert gpu_status._cuda_driver() is None
