@@ -18,7 +18,7 @@ from models.neural_face_catalog import CODEFORMER, GFPGAN_1_4, GPEN_256
 from models.static_graph import StaticShapes
 from models.store import ModelMissing, Store
 
-FACES = StaticShapes(batches=(1, 2, 4))
+FACES = StaticShapes(batches=codeformer_torch.BATCHES)
 """A face of CodeFormer fills most of a GPU by itself."""
 BUILD_S = 900.0
 """TensorRT builds a network that is new to it for minutes; the lane has an hour."""
