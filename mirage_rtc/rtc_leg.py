@@ -23,6 +23,7 @@ from aiortc.sdp import MediaDescription, SessionDescription, candidate_from_sdp
 from mirage_rtc.aiortc_private.addresses import advertise, without_receiver_estimate
 from mirage_rtc.aiortc_private.pause import Pause
 from mirage_rtc.aiortc_private.receiver import TunedReceiver
+from mirage_rtc.aiortc_private.send_consent import wait_for_answers
 from mirage_rtc.aiortc_private.sender import EncoderSettings, TunedSender
 from mirage_rtc.aiortc_private.source_guard import abort_sockets, guard
 from mirage_rtc.call_stats import SessionStats
@@ -93,6 +94,7 @@ class RtcLeg:
             logger.info("offer refused", extra={"error": type(error).__name__})
             raise BadInput("offer_bad", _OFFER_BAD) from None
         await self._connection.setLocalDescription(await self._connection.createAnswer())
+        wait_for_answers(self._connection)
         guard(self._connection, on_refused=lambda why: self._refused.labels(why).inc(), on_check=self._liveness.hear)
         self.leg.start(self._run_watchdog())
         answer = without_receiver_estimate(self._connection.localDescription.sdp)

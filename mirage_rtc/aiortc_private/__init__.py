@@ -14,6 +14,7 @@ What is corrected, where, and how upstream stands (the tests of each file fail w
 - `pacer`: upstream sends a key frame in one burst.
 - `addresses`: no loopback address, any UDP port (aioice#47), no 1:1 NAT.
 - `pause`: a direction is switched off by negotiation only, not while the peer is away.
+- `send_consent`: a check of consent that is answered after half a second has failed, and six of them end the call.
 - `source_guard`: datagrams of strangers reach DTLS, an empty one ends the call, a short STUN message raises.
 """
 

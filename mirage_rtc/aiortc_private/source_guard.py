@@ -24,13 +24,13 @@ def guard(
 
     `on_refused` gets "stranger" or "malformed" for each datagram; `on_check` hears of every check of the peer's.
     """
-    for transport in _transports(connection):
+    for transport in transports(connection):
         SourceGuard(transport._connection, on_refused, on_check)
 
 
 def abort_sockets(connection: RTCPeerConnection) -> None:
     """Close every socket now, without a word to the peer: for a connection whose own close does not come to an end."""
-    for transport in _transports(connection):
+    for transport in transports(connection):
         for socket in transport._connection._protocols:
             socket.transport.abort()
 
@@ -104,7 +104,8 @@ def _ask_again(socket: Any, addr: Address) -> None:
             socket.send_stun(transaction._Transaction__request, addr)
 
 
-def _transports(connection: RTCPeerConnection) -> list[Any]:
+def transports(connection: RTCPeerConnection) -> list[Any]:
+    """The ICE transports of a connection, upstream's own."""
     upstream: Any = connection
     return list(upstream._RTCPeerConnection__iceTransports)
 
