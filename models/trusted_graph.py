@@ -11,8 +11,9 @@ import os
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +62,11 @@ def open_trusted(
     failures: list[NetworkError] = []
     for placement in placements:
         kept = placement.cache if engine_cache.holds_engines(placement.cache) else None
-        opened = _opened_or_refused(path, contract, placement, shapes, content, answers)
+        attempt = partial(_opened, path, contract, placement, shapes, content, answers)
+        opened = _tried(attempt)
         if kept is not None and isinstance(opened, SessionRefused) and not opened.on_cpu:
             engine_cache.empty(kept)  # an engine that a killed process or a full disk cut short is refused for ever
-            opened = _opened_or_refused(path, contract, placement, shapes, content, answers)
+            opened = _tried(attempt)
         if not isinstance(opened, NetworkError):
             return Trusted(graph=opened, placement=placement, refused=tuple(one.sentence for one in failures))
         failures.append(opened)
@@ -74,16 +76,9 @@ def open_trusted(
     raise failures[-1]
 
 
-def _opened_or_refused(
-    path: Path,
-    contract: GraphContract,
-    placement: Placement,
-    shapes: StaticShapes,
-    content: bytes | None,
-    answers: Path | None,
-) -> Graph | NetworkError:
+def _tried(attempt: Callable[[], Graph]) -> Graph | NetworkError:
     try:
-        return _opened(path, contract, placement, shapes, content, answers)
+        return attempt()
     except NetworkError as error:
         return without_frames(error)
 
