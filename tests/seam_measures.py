@@ -54,7 +54,7 @@ def hop_lines_db(cuts: list[Cut]) -> float:
 
 
 def _lines(cut: Cut) -> Array:
-    """At each line, its power over what lies beside it."""
+    """At each line, its power over what lies beside it; none in a wave too short to tell them apart."""
     bend = np.diff(cut.wave.astype(np.float64), 2)[(cut.offset + _BIN // 2) % _BIN :]
     power = np.square(bend[: len(bend) // _BIN * _BIN]).reshape(-1, _BIN).mean(axis=1)
     level = np.log(power + _QUIETEST * power.mean())
@@ -64,6 +64,8 @@ def _lines(cut: Cut) -> Array:
     step = len(level) * _BIN // cut.period
     places, beside = np.arange(step, len(spectrum) - step // 2, step), range(4, min(step // 2, 16))
     places = places[(np.arange(len(places)) + 1) * _CONTENT_FRAME % cut.period > 0]
+    if not beside:
+        return np.empty(0)
     around = np.stack([spectrum[places + near] for side in beside for near in (side, -side)]).mean(axis=0)
     return np.asarray(spectrum[places] / around)
 
